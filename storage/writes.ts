@@ -76,6 +76,8 @@ export interface WriteRows {
     origin_server_ts: number
     json: string
     txn: string | null
+    /** Of the log row that carries it; absent for an event that takes no position. */
+    pos?: Pos
   }
   /** Replaces the stored text of an event by its redacted form. */
   event_redaction: { event_nid: number; redacted_by: number; json: string }
@@ -179,13 +181,14 @@ export interface WriteRows {
     json: string
     used: boolean
   }
-  cross_signing_key: { user_id: string; usage: string; json: string }
+  cross_signing_key: { user_id: string; usage: string; json: string; deleted?: boolean }
   key_signature: {
     signer_id: string
     target_user: string
     target_key: string
     signer_key_id: string
     signature: string
+    deleted?: boolean
   }
   to_device: { user_id: string; device_id: string; pos: Pos; sub: number; message: string }
   /** Deletes what a device has shown that it has: every message at or before `pos`. */

@@ -91,7 +91,7 @@ export interface Actor<M extends Messages> {
    * One turn. May be asynchronous only to load what is missing from Postgres; the mailbox waits for it. Throws `MatrixError` for what is
    * expected; anything else is our bug and discards the activation.
    */
-  handle(request: RequestOf<M>, caller: Caller): Promise<unknown> | unknown
+  handle(request: RequestOf<M>, caller: Caller): unknown
   /** Asked when the actor has been idle: false keeps it (a sync is waiting, somebody is typing). */
   readonly mayPassivate: boolean
   /** Called once, when the activation ends in good order; may decide last writes. */
@@ -118,5 +118,21 @@ export interface ActorDefinition<M extends Messages> {
   /** At most so many requests wait in one mailbox; the next is refused with M_LIMIT_EXCEEDED. */
   readonly mailboxLimit: number
   /** Idle time after which an activation may be put to sleep, milliseconds. */
+  readonly idleMs: number
+}
+
+/** An actor as the runtime drives it: what its requests are is known to the actor alone. */
+export interface AnyActor {
+  handle(request: { readonly kind: string; readonly body: unknown }, caller: Caller): unknown
+  readonly mayPassivate: boolean
+  passivate?(): void
+}
+
+/** Any {@link ActorDefinition}. Its methods are compared loosely, since a request reaches only the kind it is meant for. */
+export interface AnyDefinition {
+  readonly kind: ActorKind
+  load(context: ActorContext): Promise<AnyActor>
+  readonly interleaved: ReadonlySet<string>
+  readonly mailboxLimit: number
   readonly idleMs: number
 }

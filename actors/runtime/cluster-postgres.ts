@@ -1,0 +1,109 @@
+/** Leases and claims in Postgres. The lease has a session of its own, so that a renewal never waits behind anything. */
+
+import { readHeads } from '#storage/cluster/heads.ts'
+import { checkIncarnation, raiseIncarnation } from '#storage/cluster/incarnation.ts'
+import {
+  forgetOtherHosts,
+  listHosts,
+  registerHost,
+  renewHost,
+  setDraining,
+  unregisterHost,
+} from '#storage/cluster/leases.ts'
+import { claimShards, deadOwners, listShards, releaseShard } from '#storage/cluster/shards.ts'
+import type { Database } from '#storage/pool.ts'
+import type { Session } from '#storage/session.ts'
+import type { Claim, ClusterStore, HostRecord, ShardState, Survey } from './cluster-store.ts'
+
+export class PostgresClusterStore implements ClusterStore {
+  readonly #database: Database
+  #lease: Session | undefined
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async join(host: HostRecord): Promise<void> {
+    await this.#lease?.[Symbol.asyncDispose]()
+    const session = this.#database.session('lease')
+    this.#lease = session
+    // Before this host's first write it must be known whether this is still the database that it was.
+    await checkIncarnation(session)
+    await registerHost(session, { ...host, hostId: Number(host.hostId), roles: host.roles.join(',') })
+  }
+
+  async renew(hostId: string): Promise<boolean> {
+    return renewHost(this.#session(), Number(hostId))
+  }
+
+  async setDraining(hostId: string): Promise<void> {
+    await setDraining(this.#session(), Number(hostId), true)
+  }
+
+  async leave(hostId: string): Promise<void> {
+    await unregisterHost(this.#session(), Number(hostId))
+  }
+
+  async forgetOthers(hostId: string): Promise<void> {
+    await forgetOtherHosts(this.#session(), Number(hostId))
+  }
+
+  async survey(): Promise<Survey> {
+    const { reads } = this.#database
+    const [rows, hosts, dead] = await Promise.all([listShards(reads), listHosts(reads), deadOwners(reads)])
+    return {
+      shards: rows.map((row) => ({
+        shard: row.shard,
+        epoch: row.epoch,
+        owner: row.owner?.toString(),
+        alive: row.alive && row.owner !== undefined && !dead.includes(row.owner),
+      })),
+      hosts: hosts
+        .filter((host) => host.alive && !dead.includes(host.hostId))
+        .map((host) => ({
+          hostId: host.hostId.toString(),
+          name: host.name,
+          version: host.version,
+          roles: host.roles.split(','),
+          draining: host.draining,
+        })),
+    }
+  }
+
+  async owners(): Promise<readonly Omit<ShardState, 'alive'>[]> {
+    return readOwners(this.#database)
+  }
+
+  async claim(hostId: string, seen: readonly Claim[]): Promise<readonly Claim[]> {
+    return claimShards(this.#database.control, Number(hostId), seen)
+  }
+
+  async release(hostId: string, claims: readonly Claim[]): Promise<void> {
+    await Promise.all(claims.map((claim) => releaseShard(this.#database.control, Number(hostId), claim)))
+  }
+
+  async heads(shards: readonly number[]): Promise<readonly number[]> {
+    const heads = new Map((await readHeads(this.#database.reads)).map(({ shard, pos }) => [shard, pos]))
+    return shards.map((shard) => heads.get(shard) ?? 0)
+  }
+
+  async raiseIncarnation(): Promise<void> {
+    await raiseIncarnation(this.#database.control)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lease?.[Symbol.asyncDispose]()
+    this.#lease = undefined
+  }
+
+  #session(): Session {
+    if (this.#lease === undefined) throw new Error('cluster.no_lease_session')
+    return this.#lease
+  }
+}
+
+/** The owners of all shards, for a process that owns none. */
+export async function readOwners(database: Database): Promise<Omit<ShardState, 'alive'>[]> {
+  const rows = await listShards(database.reads)
+  return rows.map(({ shard, epoch, owner }) => ({ shard, epoch, owner: owner?.toString() }))
+}

@@ -1,0 +1,224 @@
+/** Several hosts over one bus and one model of the database. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { logSubject } from '../bus/subjects.ts'
+import { seededRandom, settle } from '#test/support/manual-clock.ts'
+import { askCounter, ModelWorld, type ModelHost } from '#test/support/model-host.ts'
+import { openActorClient, type ActorClientProcess } from './client-process.ts'
+import { shardOf } from './shards.ts'
+
+const add = (by: number, txnKey?: string) =>
+  ({ kind: 'add', body: { by, ...(txnKey !== undefined && { txnKey }) } }) as const
+const read = { kind: 'read', body: {} } as const
+
+function gateway(world: ModelWorld): Promise<ActorClientProcess> {
+  return openActorClient({
+    bus: world.bus,
+    clock: world.clock,
+    random: seededRandom(99),
+    shardCount: world.shardCount,
+    owners: async () => world.cluster.states(),
+  })
+}
+
+/** Moves time until the promise is settled, at most so far. */
+async function within<T>(world: ModelWorld, limitMs: number, promise: Promise<T>): Promise<T> {
+  let settled = false
+  const done = (): void => void (settled = true)
+  promise.then(done, done)
+  for (let spentMs = 0; spentMs < limitMs && !settled; spentMs += 10) await world.clock.advance(10)
+  assert.ok(settled, `not settled within ${limitMs} ms`)
+  return promise
+}
+
+/** A key in a shard that this host owns. */
+function keyAt(world: ModelWorld, { host }: ModelHost): string {
+  for (let i = 0; ; i++) if (host.ownedShards.includes(shardOf(`k${i}`, world.shardCount))) return `k${i}`
+}
+
+/** As a process that is killed: its session ends, it says nothing more. */
+async function kill(world: ModelWorld, { host, cluster }: ModelHost): Promise<void> {
+  const record = world.cluster.hosts.get(host.hostId)
+  if (record !== undefined) record.connected = false
+  cluster.unreachable = true
+  await host.stop()
+}
+
+async function two(world: ModelWorld): Promise<[ModelHost, ModelHost]> {
+  const a = await world.start()
+  assert.equal(a.host.ownedShards.length, world.shardCount, 'alone it owns everything at once')
+  const b = await world.start()
+  await world.clock.advance(3000)
+  return [a, b]
+}
+
+test('a host that joins gets its share, few shards at a time, and nothing moves afterwards', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  const c = await world.start()
+  await world.clock.advance(5000)
+  const shares = [a, b, c].map(({ host }) => host.ownedShards.length)
+  assert.equal(
+    shares.reduce((x, y) => x + y),
+    16,
+  )
+  assert.ok(Math.max(...shares) <= 6 && Math.min(...shares) >= 4, `shares are ${shares.join()}`)
+  const epochs = world.cluster.states().map(({ epoch }) => epoch)
+  await world.clock.advance(20_000)
+  assert.deepEqual(
+    world.cluster.states().map(({ epoch }) => epoch),
+    epochs,
+    'nothing flaps',
+  )
+})
+
+test('a drain fails no request, and every addition counts once', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  const client = await gateway(world)
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+  const asked: Promise<unknown>[] = []
+  let sent = 0
+  const send = (): void => {
+    for (const key of keys) asked.push(askCounter(client, key, add(1, `t${sent++}`)))
+  }
+  send()
+  await world.clock.advance(10)
+  const drained = a.host.drain()
+  for (let i = 0; i < 10; i++) {
+    send()
+    await world.clock.advance(20)
+  }
+  await within(world, 5000, drained)
+  await within(world, 5000, Promise.all(asked))
+  assert.equal(b.host.ownedShards.length, 16)
+  for (const key of keys)
+    assert.deepEqual(await within(world, 1000, askCounter(client, key, read)), { sum: 11 })
+})
+
+test('after a crash the others take over, and what was asked is answered', async () => {
+  const world = new ModelWorld()
+  const [a, b] = await two(world)
+  const client = await gateway(world)
+  const key = keyAt(world, b)
+  await within(world, 1000, askCounter(client, key, add(1)))
+  await kill(world, b)
+  assert.deepEqual(await within(world, 1000, askCounter(client, key, add(1))), { sum: 2 })
+  assert.equal(a.host.ownedShards.length, world.shardCount)
+})
+
+test('a long poll at a host that dies is asked again as soon as its shard has a new owner', async () => {
+  const world = new ModelWorld()
+  const [, b] = await two(world)
+  const client = await gateway(world)
+  const key = keyAt(world, b)
+  const body = { for: 5 }
+  const poll = askCounter(client, key, { kind: 'wait', body, options: { timeoutMs: 60_000 } })
+  await world.clock.advance(50)
+  await kill(world, b)
+  await world.clock.advance(1500)
+  assert.deepEqual(await within(world, 500, askCounter(client, key, add(5))), { sum: 5 })
+  assert.deepEqual(await within(world, 500, poll), { sum: 5 })
+})
+
+test('an owner whose lease is uncertain gives nothing out; its callers are answered by whoever owns the shard next', async () => {
+  const world = new ModelWorld()
+  const [, b] = await two(world)
+  const key = keyAt(world, b)
+  assert.deepEqual(await within(world, 500, askCounter(b.host, key, add(1))), { sum: 1 })
+  const shard = shardOf(key, world.shardCount)
+  const epoch = world.store.epochOf(shard)
+  b.cluster.mute = true
+  await world.clock.advance(4200)
+  assert.equal(b.host.isMember, false)
+  const asked = askCounter(b.host, key, { ...add(10, 'z'), options: { timeoutMs: 9000 } })
+  let answered = false
+  void asked.then(() => (answered = true))
+  while (world.store.epochOf(shard) === epoch) {
+    assert.equal(answered, false)
+    await world.clock.advance(10)
+  }
+  assert.deepEqual(await within(world, 3000, asked), { sum: 11 })
+  assert.equal(world.store.log(shard).length, 2, 'repeated by its key, it counts once')
+})
+
+test('a zombie that does not know of the claim is fenced, drops the shard, and its caller is answered by the owner', async () => {
+  const world = new ModelWorld()
+  const [a, b] = await two(world)
+  const key = keyAt(world, b)
+  await within(world, 500, askCounter(b.host, key, add(1)))
+  const shard = shardOf(key, world.shardCount)
+  // The other host takes a death hint for granted: a wrong early claim.
+  world.cluster.owners.delete(shard)
+  const claimed = await a.cluster.claim(a.host.hostId, [{ shard, epoch: world.store.epochOf(shard) }])
+  assert.equal(claimed.length, 1)
+  assert.ok(b.host.ownedShards.includes(shard), 'it has not noticed yet')
+  const asked = askCounter(b.host, key, add(1))
+  await settle()
+  assert.ok(!b.host.ownedShards.includes(shard))
+  assert.deepEqual(await within(world, 6000, asked), { sum: 2 })
+  assert.equal(world.store.log(shard).length, 2)
+})
+
+test('an owner whom a caller tells of a newer epoch says nothing and drops the shard', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  const client = await gateway(world)
+  const shard = shardOf('x', world.shardCount)
+  client.directory.raise(shard, world.store.epochOf(shard) + 5)
+  const asked = askCounter(client, 'x', { ...read, options: { timeoutMs: 3000 } })
+  await settle()
+  assert.ok(!host.ownedShards.includes(shard))
+  const epoch = world.store.epochOf(shard)
+  await world.clock.advance(1000)
+  assert.ok(world.store.epochOf(shard) > epoch, 'it claims the shard again, under a new epoch')
+  await assert.rejects(within(world, 5000, asked), { status: 503 })
+})
+
+test('when the database has lost commits the incarnation is raised and everything is loaded again', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  assert.deepEqual(await within(world, 500, askCounter(host, 'x', add(1))), { sum: 1 })
+  assert.deepEqual(await within(world, 500, askCounter(host, 'x', add(1))), { sum: 2 })
+  world.store.loseCommits(shardOf('x', world.shardCount), 1)
+  assert.deepEqual(await within(world, 3000, askCounter(host, 'x', add(1))), { sum: 2 })
+  assert.equal(world.cluster.incarnation, 2)
+  assert.equal(host.ownedShards.length, world.shardCount)
+})
+
+test('heads are announced on change, at most twenty times a second for a shard, the last one always', async () => {
+  const world = new ModelWorld(1)
+  const heard: unknown[] = []
+  await world.bus.subscribe(logSubject(0), ({ head }) => void heard.push(head))
+  const { host } = await world.start()
+  await world.clock.advance(100)
+  for (let i = 0; i < 30; i++) {
+    void askCounter(host, 'x', add(1))
+    await world.clock.advance(1)
+  }
+  await world.clock.advance(100)
+  assert.ok(heard.length <= 4, `${heard.length} announcements`)
+  assert.deepEqual(heard.at(-1), { epoch: world.store.epochOf(0), head: 30 })
+})
+
+test('a reply with a body crosses the bus as it is', async () => {
+  const world = new ModelWorld()
+  await world.start()
+  const client = await gateway(world)
+  const reply = await within(world, 100, askCounter(client, 'x', { kind: 'large', body: { length: 1000 } }))
+  assert.deepEqual(reply, { head: { length: 1000 }, body: 'x'.repeat(1000) })
+})
+
+test('a process that is alone on its database does not wait for one that was killed a moment ago', async () => {
+  const world = new ModelWorld()
+  const killed = await world.start()
+  // Its session may seem to live, as after a restart of the database.
+  await killed.host.stop()
+  const next = await world.start()
+  assert.equal(next.host.ownedShards.length, 0)
+  await next.host.stop()
+  const sole = await world.start({ sole: true })
+  assert.equal(sole.host.ownedShards.length, world.shardCount)
+})

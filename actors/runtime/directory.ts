@@ -1,0 +1,85 @@
+/**
+ * What this process knows of the shards' owners. It is a hint: a request carries the epoch found here, and whoever answers says
+ * what is true. It is brought up to date from Postgres, from what hosts say on the bus, and from replies.
+ */
+
+import type { Clock } from './clock.ts'
+import type { ShardState } from './cluster-store.ts'
+import { reportShard } from './events.ts'
+
+/** One reading of all owners. */
+export type OwnerSource = () => Promise<readonly Omit<ShardState, 'alive'>[]>
+
+/** However many ask, Postgres is not read more often. */
+const minIntervalMs = 100
+
+export class Directory {
+  readonly shardCount: number
+  readonly #clock: Clock
+  readonly #source: OwnerSource
+  readonly #epochs: number[]
+  readonly #owners: (string | undefined)[]
+  readonly #watchers: (Set<() => void> | undefined)[] = []
+  #reading = false
+  #readAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: { shardCount: number; clock: Clock; source: OwnerSource }) {
+    this.shardCount = options.shardCount
+    this.#clock = options.clock
+    this.#source = options.source
+    this.#epochs = Array.from({ length: options.shardCount }, () => 0)
+    this.#owners = Array.from({ length: options.shardCount }, () => undefined)
+  }
+
+  /** The greatest epoch of the shard that is known here; 0 for none. */
+  epochOf(shard: number): number {
+    return this.#epochs[shard] ?? 0
+  }
+
+  /** The id of the host that owned the shard when this was last looked at. */
+  ownerOf(shard: number): string | undefined {
+    return this.#owners[shard]
+  }
+
+  /** Takes a reading of Postgres over. */
+  update(rows: readonly Omit<ShardState, 'alive'>[]): void {
+    for (const { shard, epoch, owner } of rows) {
+      if (epoch < this.epochOf(shard)) continue
+      this.#owners[shard] = owner
+      this.raise(shard, epoch)
+    }
+  }
+
+  /** Somebody has said that the shard has this epoch. */
+  raise(shard: number, epoch: number): void {
+    if (shard >= this.shardCount || epoch <= this.epochOf(shard)) return
+    this.#epochs[shard] = epoch
+    for (const watcher of this.#watchers[shard] ?? []) watcher()
+  }
+
+  /** Calls `run` at each new epoch of the shard. Returns a function that ends it. */
+  watch(shard: number, run: () => void): () => void {
+    const watchers = (this.#watchers[shard] ??= new Set())
+    watchers.add(run)
+    return () => watchers.delete(run)
+  }
+
+  /** Asks for a new reading; does nothing while one is under way or very recent. */
+  refresh(): void {
+    if (this.#reading || this.#clock.monotonic() - this.#readAtMs < minIntervalMs) return
+    void this.read()
+  }
+
+  /** Reads the owners now. A failure is reported; what was known stays. */
+  async read(): Promise<void> {
+    this.#reading = true
+    try {
+      this.update(await this.#source())
+    } catch (error) {
+      reportShard({ shard: -1, epoch: 0, what: 'error', error })
+    } finally {
+      this.#reading = false
+      this.#readAtMs = this.#clock.monotonic()
+    }
+  }
+}

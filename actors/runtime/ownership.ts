@@ -1,0 +1,235 @@
+/**
+ * Decides which shards this host owns (DESIGN.md §3, "Claim"): looks at the cluster, claims what is free up to its share, gives up what is
+ * more, and carries out what the lease and the committers say. Postgres holds the truth; hints only make it look sooner.
+ *
+ *   look ─► survey ─┬─ ours in Postgres, not served here ─► release (a new claim gives a new epoch)
+ *                   ├─ served here, not ours any more ────► drop
+ *                   ├─ free, and below our share ─────────► claim, then read heads, then serve, then announce
+ *                   └─ above our share, another below ────► leave, release, announce
+ *
+ * One look runs at a time. A claim is made before the head is read: only then can nobody else append.
+ */
+
+import type { Bus, BusSubscription } from '../bus/bus.ts'
+import { ownershipSubject } from '../bus/subjects.ts'
+import type { Clock, Random, Timer } from './clock.ts'
+import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
+import type { Directory } from './directory.ts'
+import { reportShard } from './events.ts'
+import { Lease } from './lease.ts'
+import { parseOwnership, tellOwnership } from './ownership-messages.ts'
+import type { ShardHost } from './shard-host.ts'
+import { planFor } from './shares.ts'
+
+export interface OwnershipOptions {
+  readonly store: ClusterStore
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: Random
+  readonly directory: Directory
+  readonly shards: ShardHost
+  readonly name: string
+  readonly version: string
+  readonly roles: readonly string[]
+  /** No other process uses this database, so whoever holds a lease is dead. */
+  readonly sole: boolean
+  readonly onHost: (hostId: string) => void
+}
+
+/** How often the cluster is looked at while something may change hands, and while this host is alone and content. */
+const restlessMs = 250
+const contentMs = 1000
+const minLookMs = 50
+/** How long a shard that is given up may take to let its decisions become durable. */
+const leaveLimitMs = 3000
+
+export class Ownership {
+  readonly lease: Lease
+  readonly #options: OwnershipOptions
+  #timer: Timer | undefined
+  #looking: Promise<void> | undefined
+  #lookAgain = false
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #draining = false
+  #stopped = false
+  #raising = false
+  #hints: BusSubscription | undefined
+
+  constructor(options: OwnershipOptions) {
+    this.#options = options
+    this.lease = new Lease({
+      ...options,
+      onJoin: (hostId) => {
+        options.onHost(hostId)
+        tellOwnership(options.bus, { kind: 'hosts' })
+      },
+      onLapse: () => {
+        for (const { shard } of options.shards.lanes) options.shards.drop(shard, 'the lease is over')
+        this.hint()
+      },
+    })
+  }
+
+  /** Joins, claims what is free, and from then on keeps to its share. Throws what the store throws. */
+  async start(): Promise<void> {
+    this.#hints = await this.#options.bus.subscribe(ownershipSubject, ({ head }) =>
+      this.#heard(parseOwnership(head)),
+    )
+    await this.lease.join()
+    if (this.#options.sole) await this.#options.store.forgetOthers(this.lease.hostId)
+    await this.look()
+  }
+
+  /** Something may be free: looks soon. However many hints come, it looks at most twenty times a second. */
+  hint(): void {
+    if (this.#stopped) return
+    const sinceMs = this.#options.clock.monotonic() - this.#lookedAtMs
+    if (this.#looking !== undefined) this.#lookAgain = true
+    else this.#schedule(Math.max(0, minLookMs - sinceMs))
+  }
+
+  /** Looks at the cluster once and acts on it; one look at a time. A failure is reported, and the next look is sooner. */
+  async look(): Promise<void> {
+    if (this.#looking !== undefined) return this.#looking
+    this.#timer?.cancel()
+    this.#looking = this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  /** The database has lost commits, as a commit has shown: no shard of any host can go on. */
+  async behind(shards: readonly number[]): Promise<void> {
+    for (const shard of shards) reportShard({ shard, epoch: 0, what: 'behind' })
+    if (this.#raising) return
+    this.#raising = true
+    const { store, shards: host } = this.#options
+    for (const { shard } of host.lanes) host.drop(shard, 'the database has lost commits')
+    try {
+      await store.raiseIncarnation()
+    } catch (error) {
+      // The next commit of whoever owns the shard finds it again.
+      reportShard({ shard: -1, epoch: 0, what: 'error', error })
+    } finally {
+      this.#raising = false
+      this.hint()
+    }
+  }
+
+  /** Gives up every shard in good order and leaves the cluster. Does not throw: what fails is left to the lease's end. */
+  async drain(): Promise<void> {
+    if (this.#draining) return
+    this.#draining = true
+    const { store, bus, shards } = this.#options
+    reportShard({ shard: -1, epoch: 0, what: 'host-draining' })
+    await this.#attempt(async () => {
+      await this.#looking
+      await store.setDraining(this.lease.hostId)
+      tellOwnership(bus, { kind: 'hosts' })
+    })
+    await this.#attempt(() => this.#giveUp(shards.lanes.map((lane) => lane.shard)))
+    await this.#attempt(() => store.leave(this.lease.hostId))
+    await this.stop()
+    tellOwnership(bus, { kind: 'hosts' })
+  }
+
+  /** Stops at once, as a crash would: the lease runs out by itself. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.lease.stop()
+    await this.#hints?.close().catch(() => {})
+    const { shards } = this.#options
+    for (const { shard } of shards.lanes) shards.drop(shard, 'the host has stopped')
+  }
+
+  #heard(message: ReturnType<typeof parseOwnership>): void {
+    if (message === undefined) return
+    if (message.kind !== 'claimed') return this.hint()
+    for (const { shard, epoch } of message.shards) this.#options.directory.raise(shard, epoch)
+  }
+
+  #schedule(waitMs: number): void {
+    this.#timer?.cancel()
+    if (!this.#stopped) this.#timer = this.#options.clock.after(waitMs, () => void this.look())
+  }
+
+  async #look(): Promise<void> {
+    let waitMs = restlessMs
+    this.#lookAgain = false
+    this.#lookedAtMs = this.#options.clock.monotonic()
+    await this.#attempt(async () => {
+      if (this.#stopped) return
+      const survey = await this.#options.store.survey()
+      this.#options.directory.update(survey.shards)
+      if (this.lease.state !== 'member') return
+      await this.#reconcile(survey)
+      if (!this.#draining && (await this.#follow(survey))) waitMs = contentMs
+    })
+    if (this.#lookAgain) waitMs = minLookMs
+    this.#schedule(waitMs)
+  }
+
+  /** Makes what is served here agree with what Postgres says. */
+  async #reconcile(survey: Survey): Promise<void> {
+    const { shards, store } = this.#options
+    const { hostId } = this.lease
+    const rows = new Map(survey.shards.map((row) => [row.shard, row]))
+    for (const { shard, epoch } of shards.lanes) {
+      const row = rows.get(shard)
+      if (row?.owner !== hostId || row.epoch !== epoch) shards.drop(shard, 'it has another owner')
+    }
+    const orphans = survey.shards.filter((row) => row.owner === hostId && !shards.has(row.shard))
+    if (orphans.length === 0) return
+    await store.release(hostId, orphans)
+    this.#lookAgain = true
+  }
+
+  /** Claims or gives up. True when there is nothing to wait for. */
+  async #follow(survey: Survey): Promise<boolean> {
+    const { hostId } = this.lease
+    const plan = planFor(survey, hostId, Math.floor(this.#options.random.fraction() * survey.shards.length))
+    if (plan.claim.length > 0) await this.#claim(plan.claim)
+    else if (plan.giveUp > 0) {
+      const lanes = this.#options.shards.lanes.slice(0, plan.giveUp)
+      await this.#giveUp(lanes.map((lane) => lane.shard))
+    }
+    return plan.alone && (!plan.restless || plan.claim.length > 0)
+  }
+
+  async #claim(wanted: readonly Claim[]): Promise<void> {
+    const { store, shards, directory, bus } = this.#options
+    const { hostId } = this.lease
+    const claims = await store.claim(hostId, wanted)
+    if (claims.length < wanted.length) this.#lookAgain = true
+    if (claims.length === 0) return
+    // A statement of its own, begun after the claim has committed.
+    const heads = await store.heads(claims.map((claim) => claim.shard))
+    if (this.lease.state !== 'member' || this.lease.hostId !== hostId || this.#stopped) return
+    await Promise.all(claims.map(({ shard, epoch }, i) => shards.take(shard, epoch, heads[i] ?? 0)))
+    for (const { shard, epoch } of claims) directory.raise(shard, epoch)
+    tellOwnership(bus, { kind: 'claimed', shards: claims })
+  }
+
+  /** Each shard is released as soon as it is done, so that its next owner need not wait for the slowest. */
+  async #giveUp(wanted: readonly number[]): Promise<void> {
+    const { store, shards, bus } = this.#options
+    const leaving = shards.lanes.filter((lane) => wanted.includes(lane.shard))
+    await Promise.all(
+      leaving.map(async (lane) => {
+        await shards.leave(lane.shard, leaveLimitMs)
+        await store.release(this.lease.hostId, [lane])
+        shards.drop(lane.shard, 'it has been given up')
+        tellOwnership(bus, { kind: 'released', shards: [lane.shard] })
+      }),
+    )
+  }
+
+  async #attempt(run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+    } catch (error) {
+      reportShard({ shard: -1, epoch: 0, what: 'error', error })
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/** What activations use of their host. */
+
+import type { Reads } from '#storage/reads.ts'
+import type { Asker } from './client.ts'
+import type { Clock, Random } from './clock.ts'
+import type { EphemeralEvent } from './contract.ts'
+import type { Submission } from './lane.ts'
+import type { Poison } from './poison.ts'
+
+export interface ActivationServices {
+  readonly clock: Clock
+  readonly random: Random
+  readonly reads: Reads
+  readonly ask: Asker
+  readonly poison: Poison
+  /** Hands a decision to the committer of its shard. */
+  submit(submission: Submission): void
+  /** Whether this host's lease certainly holds at this moment. */
+  leaseValid(): boolean
+  /** Whether a failure lies with the database's availability and not with the request. */
+  isWeather(error: unknown): boolean
+  ephemeral(shard: number, event: EphemeralEvent): void
+}

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { Readable, Writable } from 'node:stream'
+import { test } from 'node:test'
+import type { Clock } from '#actors/runtime/clock.ts'
+import { listHosts } from '#storage/cluster/leases.ts'
+import { listShards } from '#storage/cluster/shards.ts'
+import { type TestDatabase, testDatabase } from '#test/support/postgres.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Compose, Running } from '../running.ts'
+import { hostsToDrain } from './drain.ts'
+import { runCommandLine } from './run.ts'
+import { SlowSteps } from './slow-steps.ts'
+import { greeting } from './start.ts'
+import { terminalOf } from './terminal.ts'
+
+interface Outcome {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+interface Play {
+  readonly environment?: Record<string, string>
+  readonly input?: string
+  readonly compose?: Compose
+}
+
+/** Runs a command line with a played terminal and configuration. */
+async function troupe(commandLine: string, play: Play = {}): Promise<Outcome> {
+  const out = new Collector()
+  const err = new Collector()
+  const code = await runCommandLine({
+    args: commandLine === '' ? [] : commandLine.split(' '),
+    terminal: terminalOf({ input: Readable.from([play.input ?? '']), output: out, errors: err }),
+    config: () =>
+      loadConfig({ environment: play.environment ?? {}, workingDirectory: '/nonexistent', processId: 1 }),
+    compose: play.compose ?? (() => Promise.reject(new Error('The test did not expect a start.'))),
+  })
+  return { code, out: out.text, err: err.text }
+}
+
+class Collector extends Writable {
+  text = ''
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    done()
+  }
+}
+
+async function addHost(database: TestDatabase, id: number, name: string, ttl = '1 hour'): Promise<void> {
+  await database.database.control.sql`
+    insert into host_lease (host_id, name, version, roles, expires_at)
+    values (${id}, ${name}, '0.1.0', 'gateway,actors', now() + ${ttl}::interval)`
+}
+
+async function give(database: TestDatabase, owner: number, from: number, to: number): Promise<void> {
+  await database.database.control.sql`
+    update shard set owner = ${owner}, epoch = epoch + 1 where shard_id between ${from} and ${to}`
+}
+
+test('no command and --help show all commands; an unknown one shows them too and fails with 2', async () => {
+  const plain = await troupe('')
+  assert.equal(plain.code, 0)
+  for (const name of [
+    'start',
+    'user create NAME [--admin]',
+    'status',
+    'drain HOST',
+    'migrate',
+    'config',
+    'help',
+  ]) {
+    assert.ok(plain.out.includes(`  ${name}`), name)
+  }
+  assert.deepEqual(await troupe('--help'), plain)
+  const unknown = await troupe('strat')
+  assert.equal(unknown.code, 2)
+  assert.match(unknown.err, /Did you mean: npx troupe start\?/)
+})
+
+test('wrong arguments show the usage of the command and fail with 2', async () => {
+  for (const line of ['drain', 'drain a b', 'user create x --nonsense', 'status --x']) {
+    const { code, err } = await troupe(line)
+    assert.equal(code, 2, line)
+    assert.match(err, /Usage: npx troupe/)
+  }
+})
+
+test('config prints the reference, and --check every problem', async () => {
+  assert.match((await troupe('config')).out, /# TROUPE_SERVER_NAME=localhost/)
+  const bad = { TROUPE_LISTEN: 'x', TROUPE_ROLES: 'y' }
+  const { code, err } = await troupe('config --check', { environment: bad })
+  assert.equal(code, 1)
+  assert.match(err, /TROUPE_LISTEN=x .*\n.*TROUPE_ROLES=y /)
+})
+
+test('a configuration that is wrong keeps everything from starting', async () => {
+  const { code, err } = await troupe('start', { environment: { TROUPE_LOG_LEVEL: 'loud' } })
+  assert.equal(code, 1)
+  assert.match(err, /TROUPE_LOG_LEVEL=loud/)
+})
+
+test('status shows hosts, shards, owners, epochs and positions, and fails while a shard has no living owner', async () => {
+  await using database = await testDatabase({ shardCount: 4 })
+  await addHost(database, 11, 'one')
+  await addHost(database, 12, 'two', '-1 hour')
+  await give(database, 11, 0, 1)
+  await give(database, 12, 2, 2)
+  await database.database.control
+    .sql`insert into log (shard_id, pos, epoch, kind) values (1, 41, 1, 1), (1, 42, 1, 1)`
+  const environment = { DATABASE_URL: database.url }
+  const { code, out } = await troupe('status', { environment })
+  assert.equal(code, 1)
+  assert.match(out, /^test\.local, incarnation 1\n/)
+  assert.match(out, /^one +alive +gateway,actors +2 +0\.1\.0 +11$/m)
+  assert.match(out, /^two +gone +/m)
+  assert.match(out, /^1 +one +1 +42$/m)
+  assert.match(out, /^2 +two \(gone\) +1 +0$/m)
+  assert.match(out, /^3 +– +0 +0$/m)
+  assert.match(out, /2 shards have no living owner/)
+  await give(database, 11, 0, 3)
+  assert.equal((await troupe('status', { environment })).code, 0)
+})
+
+test('status says what to do where nothing runs and where the database is empty', async () => {
+  const { code, err } = await troupe('status', { environment: { TROUPE_DATA_DIR: '/nonexistent/data' } })
+  assert.equal(code, 1)
+  assert.match(
+    err,
+    /No Troupe runs on the data directory \/nonexistent\/data\. Start it with: npx troupe start/,
+  )
+  await using database = await testDatabase({ migrated: false })
+  const empty = await troupe('status', { environment: { DATABASE_URL: database.url } })
+  assert.equal(empty.code, 1)
+  assert.match(empty.err, /has not been used by Troupe yet/)
+})
+
+test('migrate brings an empty database to the newest schema, and may be repeated', async () => {
+  await using database = await testDatabase({ migrated: false })
+  const environment = { DATABASE_URL: database.url }
+  assert.match((await troupe('migrate', { environment })).out, /Applying migration 1/)
+  const again = await troupe('migrate', { environment })
+  assert.equal(again.code, 0)
+  assert.doesNotMatch(again.out, /Applying/)
+  assert.equal((await listHosts(database.database.reads)).length, 0)
+})
+
+test('drain marks the host and waits until others own its shards', async () => {
+  await using database = await testDatabase({ shardCount: 4 })
+  await addHost(database, 11, 'one')
+  await addHost(database, 12, 'two')
+  await give(database, 11, 0, 3)
+  const { sql } = database.database.control
+  const handOver = async (): Promise<void> => {
+    const endMs = performance.now() + 10_000
+    while (!(await listHosts(database.database.reads)).some((host) => host.draining)) {
+      assert.ok(performance.now() < endMs, 'the host was not marked')
+    }
+    assert.deepEqual(
+      (await listHosts(database.database.reads)).map((host) => host.draining),
+      [true, false],
+    )
+    await sql`update shard set owner = 12, epoch = epoch + 1`
+  }
+  const [outcome] = await Promise.all([
+    troupe('drain one', { environment: { DATABASE_URL: database.url } }),
+    handOver(),
+  ])
+  assert.equal(outcome.err, '')
+  assert.equal(outcome.code, 0)
+  assert.match(outcome.out, /one has no shards any more/)
+  assert.ok((await listShards(database.database.reads)).every((shard) => shard.owner === 12))
+})
+
+test('drain refuses a host that is not there and the last one that could own shards', () => {
+  const host = {
+    hostId: 1,
+    name: 'one',
+    version: '1',
+    roles: 'actors',
+    draining: false,
+    alive: true,
+    shards: 4,
+  }
+  const gateway = { ...host, hostId: 2, name: 'two', roles: 'gateway', shards: 0 }
+  assert.throws(() => hostsToDrain([host], 'three'), /no living host three\. Alive: one\./)
+  assert.throws(() => hostsToDrain([host, gateway], 'one'), /Nobody else could take/)
+  assert.doesNotThrow(() => hostsToDrain([host, gateway], 'two'))
+  assert.doesNotThrow(() => hostsToDrain([host, { ...host, hostId: 3, name: 'three' }], '1'))
+})
+
+/** A server that plays the admin request, as a running Troupe or one started for the command would answer. */
+async function playServer(): Promise<{ readonly url: string; readonly bodies: string[] } & AsyncDisposable> {
+  const bodies: string[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      bodies.push(`${request.headers.authorization} ${Buffer.concat(chunks).toString()}`)
+      response.end('{"user_id":"@alice:localhost"}')
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    bodies,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function runningAt(url: string, onDispose = () => {}): Running {
+  return {
+    listening: [url],
+    operatorListening: [],
+    registrationToken: 'tok',
+    isEmpty: true,
+    operatorToken: 'op',
+    [Symbol.asyncDispose]: async () => onDispose(),
+  }
+}
+
+test('user create runs a server for itself where none runs, and ends it', async () => {
+  await using server = await playServer()
+  let ended = false
+  const compose: Compose = async (config) => {
+    assert.deepEqual(config.listen, [{ host: '127.0.0.1', port: 0 }])
+    return runningAt(server.url, () => {
+      ended = true
+    })
+  }
+  const environment = { TROUPE_DATA_DIR: '/nonexistent/data' }
+  const { code, out } = await troupe('user create alice --admin', {
+    environment,
+    compose,
+    input: 'pass word\n',
+  })
+  assert.equal(code, 0)
+  assert.match(out, /Made @alice:localhost, an administrator\./)
+  assert.deepEqual(server.bodies, ['Bearer op {"localpart":"alice","password":"pass word","admin":true}'])
+  assert.equal(ended, true)
+})
+
+test('user create asks the server that runs, with the operator token of its database', async () => {
+  await using database = await testDatabase({ serverName: 'localhost' })
+  await using server = await playServer()
+  await addHost(database, 11, 'one')
+  await database.database.control
+    .sql`insert into secret (name, value) values ('operator_token', 'from database')`
+  const environment = { DATABASE_URL: database.url, TROUPE_LISTEN: new URL(server.url).host }
+  const { code } = await troupe('user create @alice:localhost', { environment, input: 'pass' })
+  assert.equal(code, 0)
+  assert.match(server.bodies[0] ?? '', /^Bearer from database .*"localpart":"alice".*"admin":false/)
+  assert.match(
+    (await troupe('user create @alice:elsewhere', { input: 'pass' })).err,
+    /Only accounts of localhost/,
+  )
+})
+
+test('a password is read from standard input, and an empty one is refused', async () => {
+  const { code, err } = await troupe('user create alice', { input: '\n' })
+  assert.equal(code, 1)
+  assert.match(err, /no password/)
+})
+
+test('a password that is typed is not shown, and can be corrected', async () => {
+  const shown = new Collector()
+  const modes: boolean[] = []
+  const keys = new Readable({ read() {} })
+  const input = Object.assign(keys, {
+    isTTY: true as const,
+    setRawMode: (mode: boolean) => void modes.push(mode),
+  })
+  const terminal = terminalOf({
+    input: input as unknown as Parameters<typeof terminalOf>[0]['input'],
+    output: shown,
+    errors: shown,
+  })
+  const secret = terminal.readSecret('Password: ')
+  keys.push('abx')
+  keys.push('\u007fc\r')
+  assert.equal(await secret, 'abc')
+  assert.equal(shown.text, 'Password: \n')
+  assert.deepEqual(modes, [true, false])
+})
+
+test('the first start says where it listens, how to make the first user, and where the data is', () => {
+  const config = loadConfig({
+    environment: { TROUPE_DATA_DIR: '/srv/data' },
+    workingDirectory: '/',
+    processId: 1,
+  })
+  const text = greeting(config, runningAt('http://127.0.0.1:8008'))
+  assert.match(text, /http:\/\/127\.0\.0\.1:8008/)
+  assert.match(text, /\/srv\/data/)
+  assert.match(text, /Registration token: +tok/)
+  assert.match(text, /npx troupe user create NAME --admin/)
+  const later = greeting(config, { ...runningAt('http://127.0.0.1:8008'), isEmpty: false })
+  assert.doesNotMatch(later, /user create/)
+})
+
+test('a step of the start is told only when it takes longer than a second', () => {
+  const timers: { run: () => void; cancelled: boolean; delayMs: number }[] = []
+  const clock: Clock = {
+    now: () => 0,
+    monotonic: () => 0,
+    after: (delayMs, run) => {
+      const timer = { run, cancelled: false, delayMs }
+      timers.push(timer)
+      return { cancel: () => (timer.cancelled = true) }
+    },
+  }
+  const told: string[] = []
+  const steps = new SlowSteps(clock, (text) => told.push(text))
+  steps.begin('Quick.')
+  steps.begin('Slow.')
+  timers[1]?.run()
+  steps.begin('Last.')
+  steps.end()
+  assert.deepEqual(
+    timers.map((timer) => timer.cancelled),
+    [true, true, true],
+  )
+  assert.equal(timers[0]?.delayMs, 1000)
+  assert.deepEqual(told, ['Slow.\n'])
+})

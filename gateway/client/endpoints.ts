@@ -1,0 +1,11 @@
+/**
+ * All endpoints of the client-server API. An endpoint that does not stand here does not exist, and its path is answered
+ * M_UNRECOGNIZED.
+ */
+
+import type { AnyEndpoint } from '../http/endpoint.ts'
+import { endpoint as capabilities } from './discovery/capabilities.ts'
+import { endpoint as versions } from './discovery/versions.ts'
+import { endpoint as wellKnownClient } from './discovery/well-known-client.ts'
+
+export const clientEndpoints: readonly AnyEndpoint[] = [versions, capabilities, wellKnownClient]

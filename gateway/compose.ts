@@ -1,0 +1,257 @@
+/**
+ * Construction, top to bottom, in this one file: configuration → storage → bus → actors → gateway. Disposed in reverse. Nothing else
+ * makes one of these parts, and none of them knows another but by what it is given here.
+ */
+
+import { availableParallelism } from 'node:os'
+import type { ServerName } from '#protocol/ids/server-name.ts'
+import { hasAccounts } from '#storage/users/accounts.ts'
+import { checkIncarnation } from '#storage/cluster/incarnation.ts'
+import { takeEventNumbers, takeRoomNumbers } from '#storage/cluster/numbers.ts'
+import { getOrCreateSecret } from '#storage/cluster/secrets.ts'
+import { startEmbedded } from '#storage/embedded.ts'
+import { initialise, migrate } from '#storage/migrate.ts'
+import { type Database, openDatabase } from '#storage/pool.ts'
+import { readSession } from '#storage/users/tokens.ts'
+import type { Bus } from '#actors/bus/bus.ts'
+import { MemoryBus } from '#actors/bus/memory.ts'
+import { connectNatsBus } from '#actors/bus/nats.ts'
+import { HostFeed } from '#actors/follow/follower.ts'
+import { FollowLeader } from '#actors/follow/leader.ts'
+import { SessionRows } from '#actors/follow/sessions.ts'
+import { interactionActor } from '#actors/interaction/interaction.ts'
+import { NumberBlocks } from '#actors/room/numbers.ts'
+import { roomActor } from '#actors/room/room.ts'
+import type { Asker } from '#actors/runtime/client.ts'
+import { startActorClient } from '#actors/runtime/client-process.ts'
+import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
+import type { AnyDefinition } from '#actors/runtime/contract.ts'
+import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
+import { startActorHost } from '#actors/runtime/host.ts'
+import { defaultShardCount } from '#actors/runtime/shards.ts'
+import { Fanout } from '#actors/user/fanout.ts'
+import { UserSync } from '#actors/user/sync/engine.ts'
+import { SyncHost } from '#actors/user/sync/host.ts'
+import { userActor } from '#actors/user/user.ts'
+import { createUserEndpoint } from './admin/create-user.ts'
+import { clientEndpoints } from './client/endpoints.ts'
+import type { Config } from './config/schema.ts'
+import { frontPageEndpoint } from './front-page.ts'
+import { createPipeline } from './http/pipeline.ts'
+import { RateLimiter, unlimited } from './http/rate-limit.ts'
+import { traceIds } from './http/request.ts'
+import { Router } from './http/router.ts'
+import { HttpServer } from './http/server.ts'
+import { SessionCache } from './http/session-cache.ts'
+import { healthEndpoints, Readiness } from './ops/health.ts'
+import { listenForOperators } from './ops/listener.ts'
+import { Metrics } from './ops/metrics.ts'
+import { ArgonPasswords, passwordCosts } from './passwords.ts'
+import { type Compose, operatorTokenName, type Running } from './running.ts'
+import { programVersion } from './version.ts'
+
+const clock = systemClock
+const random = systemRandom
+const shardCount = defaultShardCount
+const registrationTokenName = 'registration_token'
+
+/** Connections for reading; with those of committers, lease and bulk they stay below PostgreSQL's usual hundred. */
+const readConnections = 8
+const committers = 2
+/** Milliseconds for what is under way when the process ends; the whole end takes less than five seconds. */
+const closingMs = 2_500
+/** Password hashes that may wait for a thread; more are refused with a delay. */
+const maxWaitingPasswords = 500
+/** A gateway that has not seen the ends of sessions for so long is not ready. */
+const sessionsLateMs = 5_000
+
+/** What is passed down while composing: it collects what has to be disposed. */
+interface Ground {
+  readonly config: Config
+  readonly stack: AsyncDisposableStack
+  readonly onProgress: (text: string) => void
+  readonly readiness: Readiness
+}
+
+export const compose: Compose = async (config, { onProgress }) => {
+  await using stack = new AsyncDisposableStack()
+  const readiness = new Readiness()
+  const ground: Ground = { config, stack, onProgress, readiness }
+  const database = await openStorage(ground)
+  const bus = await openBus(ground)
+  const ask = config.roles.has('actors')
+    ? await startActors(ground, database, bus)
+    : await startAsking(ground, database, bus)
+  const gateway = config.roles.has('gateway') ? await startGateway(ground, database, ask) : undefined
+  const operators = config.metricsListen && (await startOperators(ground, config.metricsListen))
+  const operatorToken = await secret(database, operatorTokenName)
+  const isEmpty = !(await hasAccounts(database.reads))
+  const owned = stack.move()
+  const running: Running = {
+    listening: gateway?.urls ?? [],
+    operatorListening: operators?.urls ?? [],
+    registrationToken: config.registration === 'token' ? gateway?.registrationToken : undefined,
+    isEmpty,
+    operatorToken,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+  return running
+}
+
+async function openStorage({ config, stack, onProgress }: Ground): Promise<Database> {
+  onProgress('Opening the database.')
+  const url =
+    config.databaseUrl ??
+    stack.use(await startEmbedded({ dataDirectory: config.dataDir, onProgress })).address
+  const database = stack.use(
+    await openDatabase({
+      url,
+      reads: readConnections,
+      statementTimeoutMs: 5_000,
+      lockTimeoutMs: 3_000,
+      idleInTransactionMs: 2_000,
+      applicationName: `troupe ${config.hostName}`,
+    }),
+  )
+  await migrate(database, { onProgress })
+  await initialise(database, { serverName: config.serverName, shardCount })
+  await checkIncarnation(database.control)
+  return database
+}
+
+async function openBus({ config, stack, onProgress, readiness }: Ground): Promise<Bus> {
+  const urls = config.natsUrls
+  if (urls === undefined || urls.length === 0) return stack.use(new MemoryBus(clock))
+  onProgress('Connecting to NATS.')
+  const bus = stack.use(
+    await connectNatsBus({ url: urls.join(','), name: config.hostName, clock, random }),
+  )
+  readiness.add('bus', () => (bus.healthy ? undefined : 'not connected to NATS'))
+  return bus
+}
+
+/** A process with the actors role: it owns shards, follows logs for its users, and asks itself first. */
+async function startActors(ground: Ground, database: Database, bus: Bus): Promise<Asker> {
+  const { config, stack, onProgress, readiness } = ground
+  onProgress('Claiming shards.')
+  const { reads } = database
+  const hooks = new FeedHooks()
+  const feed = stack.use(new HostFeed({ bus, clock, random, reads, shardCount }))
+  stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
+  await feed.start()
+  const syncing = stack.use(new SyncHost({ feed, reads, clock }))
+  const host = stack.use(
+    await startActorHost({
+      database,
+      bus,
+      clock,
+      random,
+      hostName: config.hostName,
+      version: programVersion(),
+      roles: [...config.roles],
+      committers,
+      shardCount,
+      hooks,
+      definitions: (ask) => actorDefinitions({ config, database, hooks, syncing, ask, stack }),
+    }),
+  )
+  readiness.add('actors', () => (host.isMember ? undefined : 'holds no lease'))
+  return host.asker
+}
+
+/** The kinds of actor that a host runs, each with what it is given. */
+function actorDefinitions(parts: {
+  readonly config: Config
+  readonly database: Database
+  readonly hooks: FeedHooks
+  readonly syncing: SyncHost
+  readonly ask: Asker
+  readonly stack: AsyncDisposableStack
+}): readonly AnyDefinition[] {
+  const { config, database, hooks, syncing, ask, stack } = parts
+  const serverName: ServerName = config.serverName
+  const fanout = new Fanout({ reads: database.reads, ask, clock })
+  stack.defer(() => fanout.dispose())
+  hooks.onShard(({ what, shard }) => (what === 'claimed' ? fanout.shardClaimed(shard) : fanout.shardLost(shard)))
+  const numbers = new NumberBlocks({
+    takeEvents: () => takeEventNumbers(database.control),
+    takeRooms: (count) => takeRoomNumbers(database.control, count),
+  })
+  return [
+    roomActor({ serverName, numbers, shardCount }),
+    userActor({
+      serverName,
+      fanout,
+      makeReading: (context, userId, own) => new UserSync({ host: syncing, context, userId, own }),
+    }),
+    interactionActor(),
+  ]
+}
+
+/** A process without actors: it knows who owns what, and asks. */
+async function startAsking({ stack }: Ground, database: Database, bus: Bus): Promise<Asker> {
+  return stack.use(await startActorClient({ database, bus, clock, random, shardCount })).asker
+}
+
+interface Gateway {
+  readonly urls: readonly string[]
+  readonly registrationToken: string
+}
+
+async function startGateway(ground: Ground, database: Database, ask: Asker): Promise<Gateway> {
+  const { stack, readiness } = ground
+  const { reads } = database
+  const registrationToken = ground.config.registrationToken ?? (await secret(database, registrationTokenName))
+  const config: Config = { ...ground.config, registrationToken }
+  const feed = stack.use(new SessionRows({ reads, clock }))
+  await feed.start()
+  readiness.add('sessions', () =>
+    clock.monotonic() - feed.seenAtMonotonicMs() < sessionsLateMs ? undefined : 'the database does not answer',
+  )
+  const sessions = new SessionCache({ find: (hash) => readSession(reads, hash), feed, clock })
+  const limits = config.rateLimits ? new RateLimiter({ clock }) : unlimited
+  const passwords = new ArgonPasswords({
+    cost: passwordCosts[config.passwordHash],
+    random,
+    concurrency: Math.max(1, availableParallelism() - 1),
+    maxWaiting: maxWaitingPasswords,
+  })
+  const operatorToken = await secret(database, operatorTokenName)
+  const router = new Router([
+    ...clientEndpoints,
+    ...healthEndpoints(readiness),
+    frontPageEndpoint(readiness, programVersion()),
+    createUserEndpoint(operatorToken),
+  ])
+  const draining = new AbortController()
+  const handle = createPipeline({
+    router,
+    sessions,
+    services: { config, reads, ask, clock, random, passwords, limits },
+    trustedProxies: config.trustedProxies,
+    nextTraceId: traceIds(random),
+    draining: draining.signal,
+  })
+  const server = await HttpServer.listen({ addresses: config.listen, key: 'TROUPE_LISTEN', handle, clock })
+  stack.defer(async () => {
+    readiness.drain()
+    draining.abort()
+    await server.close(closingMs)
+  })
+  return { urls: server.urls, registrationToken }
+}
+
+async function startOperators(
+  { stack, readiness }: Ground,
+  addresses: NonNullable<Config['metricsListen']>,
+): Promise<HttpServer> {
+  const metrics = stack.use(new Metrics())
+  const server = await listenForOperators({ addresses, readiness, metrics, clock })
+  stack.defer(() => server.close(0))
+  return server
+}
+
+/** A secret of the whole cluster, made by whoever needs it first. */
+function secret(database: Database, name: string): Promise<string> {
+  return getOrCreateSecret(database.control, name, () => Buffer.from(random.bytes(24)).toString('base64url'))
+}

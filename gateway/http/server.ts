@@ -1,0 +1,174 @@
+/**
+ * The listeners: sockets, their limits, and an orderly end.
+ */
+
+import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { type Clock, delay } from '#actors/runtime/clock.ts'
+import type { ListenAddress } from '../config/values.ts'
+import type { RequestListener } from './pipeline.ts'
+
+/** What a listener tolerates. All have a default. */
+export interface ServerLimits {
+  /** Milliseconds for the headers of a request. */
+  readonly headersMs: number
+  /** Milliseconds for a whole request, uploads included; JSON bodies have their own, shorter limit. */
+  readonly requestMs: number
+  /** Milliseconds for which an idle connection is kept. Longer than a proxy keeps its own, so that it never meets a closed one. */
+  readonly keepAliveMs: number
+  readonly maxHeaderBytes: number
+  readonly maxConnections: number
+}
+
+const defaultServerLimits: ServerLimits = {
+  headersMs: 10_000,
+  requestMs: 600_000,
+  keepAliveMs: 75_000,
+  maxHeaderBytes: 16 * 1024,
+  maxConnections: 20_000,
+}
+
+export interface ListenOptions {
+  readonly addresses: readonly ListenAddress[]
+  /** The setting that the addresses come from; named when one cannot be used. */
+  readonly key: string
+  readonly handle: RequestListener
+  readonly clock: Clock
+  readonly limits?: Partial<ServerLimits>
+}
+
+/** An address cannot be listened on; the message names setting, value and remedy. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+}
+
+/** Milliseconds between two looks for connections that have become idle while the server ends. */
+const closingIntervalMs = 20
+
+export class HttpServer {
+  readonly #servers: readonly Server[]
+  readonly #clock: Clock
+  #closing: Promise<void> | undefined = undefined
+
+  private constructor(servers: readonly Server[], clock: Clock) {
+    this.#servers = servers
+    this.#clock = clock
+  }
+
+  /** Listens on all addresses. Throws ListenError if one of them cannot be used; then none is. */
+  static async listen(options: ListenOptions): Promise<HttpServer> {
+    const server = new HttpServer(
+      options.addresses.map(() => makeServer(options)),
+      options.clock,
+    )
+    const results = await Promise.allSettled(
+      options.addresses.map((address, index) => bind(server.#servers[index], address, options.key)),
+    )
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed === undefined) return server
+    await server.close(0)
+    throw failed.reason
+  }
+
+  /** Where it listens, as URLs with the real ports. */
+  get urls(): readonly string[] {
+    return this.#servers.map((server) => {
+      const address = server.address()
+      if (address === null || typeof address === 'string') return ''
+      const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+      return `http://${host}:${address.port}`
+    })
+  }
+
+  /**
+   * Takes no more connections, ends idle ones, lets running requests finish for `graceMs`, and then cuts what is left.
+   * Further calls wait for the first.
+   */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs)
+    return this.#closing
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const deadlineMs = this.#clock.monotonic() + graceMs
+    let open = this.#servers.length
+    const closed = Promise.all(
+      this.#servers.map(async (server) => {
+        await new Promise<void>((resolve) => server.close(() => resolve()))
+        open--
+      }),
+    )
+    while (open > 0 && this.#clock.monotonic() < deadlineMs) {
+      for (const server of this.#servers) server.closeIdleConnections()
+      await Promise.race([closed, delay(this.#clock, closingIntervalMs)])
+    }
+    for (const server of this.#servers) server.closeAllConnections()
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0)
+  }
+}
+
+function makeServer(options: ListenOptions): Server {
+  const limits = { ...defaultServerLimits, ...options.limits }
+  const server = createServer(
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.keepAliveMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      connectionsCheckingInterval: Math.max(10, Math.min(1000, limits.headersMs / 4)),
+      noDelay: true,
+    },
+    options.handle,
+  )
+  server.maxConnections = limits.maxConnections
+  server.on('clientError', onClientError)
+  return server
+}
+
+/** What node:http could not read as a request is answered as plainly, since there is nothing to route. */
+function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = clientErrorStatus(error.code)
+  const body = JSON.stringify({
+    errcode: 'M_UNKNOWN',
+    error: `${status}: the request cannot be read as HTTP.`,
+  })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\naccess-control-allow-origin: *\r\n\r\n${body}`,
+  )
+}
+
+function clientErrorStatus(code: string | undefined): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large'
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return '408 Request Timeout'
+  return '400 Bad Request'
+}
+
+function bind(server: Server | undefined, address: ListenAddress, key: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server?.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address, key)))
+    server?.listen(address.port, address.host, () => resolve())
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, address: ListenAddress, key: string): ListenError {
+  const value = address.host.includes(':')
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'another process listens there; stop it or choose another port',
+    EACCES: 'this user may not listen there; choose a port above 1023',
+    EADDRNOTAVAIL: 'this machine does not have that address; choose one that it has, or 0.0.0.0',
+    ENOTFOUND: 'there is no such host; choose an address of this machine',
+  }
+  const remedy = remedies[error.code ?? ''] ?? error.message
+  return new ListenError(`${key}=${value}: ${remedy}`, { cause: error })
+}

@@ -1,0 +1,120 @@
+/**
+ * The log: JSON lines of pino on standard error. A line never carries a token, a password or what somebody wrote; what is
+ * known to hold such a thing is left out where it is written, and the redaction below is the second lock.
+ */
+
+import pino, { type DestinationStream, type Logger } from 'pino'
+import type { BusFact } from '#actors/bus/events.ts'
+import type { BackgroundEvent, ShardEvent } from '#actors/runtime/events.ts'
+import type { Config } from '../config/schema.ts'
+import type { Fault, RequestDone } from '../events.ts'
+import { describeError } from './describe-error.ts'
+import { listenTo } from './subscriptions.ts'
+
+const secretFields = [
+  'password',
+  'new_password',
+  'access_token',
+  'refresh_token',
+  'login_token',
+  'token',
+  'authorization',
+  'cookie',
+  'secret',
+  'mac',
+  'content',
+  'body',
+  'databaseUrl',
+  'natsUrls',
+]
+
+/** A logger at the configured level. Lines carry the process's name in the cluster. */
+export function createLogger(
+  config: Pick<Config, 'logLevel' | 'hostName'>,
+  destination?: DestinationStream,
+): Logger {
+  return pino(
+    {
+      level: config.logLevel,
+      base: { host: config.hostName },
+      redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), remove: true },
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: describeError },
+    },
+    destination ?? pino.destination({ fd: 2, sync: true }),
+  )
+}
+
+/** Writes what the program tells about itself, until disposed. */
+export function logFacts(log: Logger): Disposable {
+  return listenTo({
+    'troupe:request': (fact) => logRequest(log, fact),
+    'troupe:fault': (fact) => logFault(log, fact),
+    'troupe:shard': (fact) => logShard(log, fact),
+    'troupe:bus': (fact) => logBus(log, fact),
+    'troupe:background': (fact) => logBackground(log, fact),
+    'troupe:activation': ({ kind, key, what, error }) => {
+      if (error !== undefined) log.error({ actor: kind, key, err: error }, `actor ${what}`)
+      else log.trace({ actor: kind, key }, `actor ${what}`)
+    },
+    'troupe:commit': ({ rows, shards, ms, result, error }) => {
+      if (result === 'content' || result === 'weather')
+        log.warn({ rows, shards, ms, err: error }, `commit: ${result}`)
+    },
+    'troupe.storage.migration-applied': ({ id, name, durationMs }) =>
+      log.info({ id, ms: durationMs }, `migration ${name}`),
+    'troupe.storage.slow-query': ({ statement, durationMs }) =>
+      log.warn({ statement, ms: durationMs }, 'slow query'),
+    'troupe.storage.pool-exhausted': ({ waiting }) =>
+      log.warn({ waiting }, 'all database connections are busy'),
+  })
+}
+
+/** Answered requests are of interest to whoever looks for something: `debug`. Those that we failed are a warning. */
+function logRequest(log: Logger, fact: RequestDone): void {
+  const level = fact.status >= 500 ? 'warn' : 'debug'
+  if (!log.isLevelEnabled(level)) return
+  const { method, route, status, durationMs, traceId, userId } = fact
+  log[level](
+    { method, route, status, ms: Math.round(durationMs * 10) / 10, trace: traceId, user: userId },
+    'request',
+  )
+}
+
+function logFault(log: Logger, { where, traceId, error }: Fault): void {
+  log.error({ where, trace: traceId, err: error }, 'fault')
+}
+
+function logShard(log: Logger, { shard, epoch, what, error }: ShardEvent): void {
+  const fields = error === undefined ? { shard, epoch } : { shard, epoch, err: error }
+  const isBad = what === 'error' || what === 'behind' || what === 'renew-late' || what === 'host-lapsed'
+  if (isBad) log.warn(fields, `shard: ${what}`)
+  else if (what.startsWith('host-')) log.info(fields, `host: ${what.slice('host-'.length)}`)
+  else log.debug(fields, `shard: ${what}`)
+}
+
+function logBus(log: Logger, fact: BusFact): void {
+  switch (fact.kind) {
+    case 'request':
+      return
+    case 'dropped':
+      log.debug({ target: fact.target, reason: fact.reason }, 'bus: message dropped')
+      return
+    case 'threw':
+      log.error({ target: fact.target, err: fact.error }, 'bus: a handler failed')
+      return
+    case 'health':
+      if (fact.healthy) log.info({ reason: fact.reason }, 'bus: connected')
+      else log.warn({ reason: fact.reason }, 'bus: not connected')
+      return
+    case 'connect-failed':
+      log.warn({ attempt: fact.attempt, reason: fact.reason }, 'bus: cannot connect yet')
+      return
+    case 'server-error':
+      log.error({ err: fact.error }, 'bus: the server complained')
+  }
+}
+
+function logBackground(log: Logger, { kind, name, what, error }: BackgroundEvent): void {
+  if (what === 'failed') log.error({ actor: kind, name, err: error }, 'background work failed')
+}

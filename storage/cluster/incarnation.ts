@@ -1,0 +1,50 @@
+/**
+ * Recognises a database that may have lost commits: a promoted standby or a restored backup. Its sync tokens and epochs may be
+ * those of a future that never was, so the incarnation, which every token carries, and all epochs are raised (DESIGN.md §3).
+ */
+
+import type { Reads } from '../reads.ts'
+import type { Session } from '../session.ts'
+
+export interface ClusterRow {
+  /** Part of every sync token. */
+  readonly incarnation: number
+  readonly shardCount: number
+  readonly serverName: string
+}
+
+/** The row of this cluster, or undefined in a database that is no server's yet. */
+export async function readCluster(reads: Reads): Promise<ClusterRow | undefined> {
+  const [row] = await reads.sql<ClusterRow[]>`
+    select incarnation, shard_count as "shardCount", server_name as "serverName" from cluster`
+  return row
+}
+
+/**
+ * Compares the server with the one seen last, and raises incarnation and epochs if it is another: to be called on every new
+ * connection before its first write. A change of timeline alone is accepted where replication is declared synchronous
+ * (`synchronous_standby_names`), for then nothing acknowledged was lost. Returns true if the incarnation was raised.
+ */
+export async function checkIncarnation(session: Session): Promise<boolean> {
+  const rows = await session.sql<{ raised: boolean }[]>`
+    with server as (
+      select p.system_identifier::text as id, database_timeline() as timeline,
+        not (current_setting('synchronous_standby_names') <> '' and c.system_identifier = p.system_identifier::text) as lossy
+      from pg_control_system() p, cluster c
+    ), moved as (
+      update cluster c set system_identifier = s.id, timeline = s.timeline, incarnation = c.incarnation + s.lossy::integer
+      from server s where c.system_identifier <> s.id or c.timeline <> s.timeline
+      returning s.lossy as raised
+    ), fenced as (
+      update shard set epoch = epoch + 1000000, owner = null where exists (select from moved where raised)
+    )
+    select raised from moved`
+  return rows[0]?.raised === true
+}
+
+/** Raises incarnation and epochs on the operator's word, after a disk snapshot was put back. */
+export async function raiseIncarnation(session: Session): Promise<void> {
+  await session.sql`
+    with raised as (update cluster set incarnation = incarnation + 1 returning 1)
+    update shard set epoch = epoch + 1000000, owner = null where exists (select from raised)`
+}

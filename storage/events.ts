@@ -1,0 +1,64 @@
+/**
+ * What storage tells about itself, once; logs, metrics and tests subscribe (`node:diagnostics_channel`). Publishing costs
+ * nothing while nobody listens. No fact carries a parameter of a statement: those are messages and secrets.
+ */
+
+import { channel } from 'node:diagnostics_channel'
+
+export interface CommitFact {
+  /** What became of the group, or `failed` when the call threw. */
+  readonly outcome: 'committed' | 'fenced' | 'behind' | 'seen' | 'failed'
+  readonly shards: number
+  readonly logRows: number
+  /** Rows other than those of the log. */
+  readonly rows: number
+  /** Bytes of the call's arguments. */
+  readonly bytes: number
+  readonly durationMs: number
+  /** SQLSTATE or the driver's code of a failure. */
+  readonly code?: string
+}
+
+export interface MigrationFact {
+  readonly id: number
+  readonly name: string
+  readonly durationMs: number
+}
+
+export interface SlowQueryFact {
+  /** The statement without its values. */
+  readonly statement: string
+  readonly durationMs: number
+}
+
+export interface PoolExhaustedFact {
+  /** Statements that wait for a connection. */
+  readonly waiting: number
+}
+
+export const storageChannels = {
+  commit: channel('troupe.storage.commit'),
+  migrationApplied: channel('troupe.storage.migration-applied'),
+  slowQuery: channel('troupe.storage.slow-query'),
+  poolExhausted: channel('troupe.storage.pool-exhausted'),
+} as const
+
+/** A commit was answered or failed. */
+export function commitDone(fact: CommitFact): void {
+  if (storageChannels.commit.hasSubscribers) storageChannels.commit.publish(fact)
+}
+
+/** A migration was applied and committed. */
+export function migrationApplied(fact: MigrationFact): void {
+  if (storageChannels.migrationApplied.hasSubscribers) storageChannels.migrationApplied.publish(fact)
+}
+
+/** A read took longer than it should. */
+export function querySlow(fact: SlowQueryFact): void {
+  if (storageChannels.slowQuery.hasSubscribers) storageChannels.slowQuery.publish(fact)
+}
+
+/** More reads are asked for than there are connections. */
+export function poolExhausted(fact: PoolExhaustedFact): void {
+  if (storageChannels.poolExhausted.hasSubscribers) storageChannels.poolExhausted.publish(fact)
+}

@@ -1,0 +1,54 @@
+/** Opens the database: a read-only pool, and connections of their own for those who write. */
+
+import type { CommitStore } from './commit.ts'
+import { applyInPieces, type BulkRow } from './bulk.ts'
+import { PostgresCommitStore } from './commit-postgres.ts'
+import { openSql, type StorageOptions } from './connection.ts'
+import type { Reads } from './reads.ts'
+import { Session } from './session.ts'
+import { checkSettings } from './settings.ts'
+import { watched } from './watched.ts'
+
+export interface Database extends AsyncDisposable {
+  /** A pool of read-only connections. */
+  readonly reads: Reads
+  /** One connection for the small statements of a host: claims, numbers, secrets. */
+  readonly control: Session
+  /** A connection of its own, which the caller disposes. */
+  session(purpose: string, onClose?: () => void): Session
+  /** A commit store with a connection of its own, disposed with the database. */
+  commitStore(): CommitStore
+  /**
+   * Stores what nothing refers to yet (DESIGN.md §3, "bulk goes before"): outside of the fence, in the given order, in pieces
+   * of at most 500 rows. Rows that are there already stay as they are, so that it may be repeated.
+   */
+  bulk(rows: readonly BulkRow[]): Promise<void>
+}
+
+/**
+ * Connects and checks the server's settings. Throws `UnsafeSettings` if they would lose data, and what the driver throws if there
+ * is no server.
+ */
+export async function openDatabase(options: StorageOptions): Promise<Database> {
+  await using opening = new AsyncDisposableStack()
+  const control = opening.use(new Session(openSql(options, { purpose: 'control', max: 1 })))
+  const writer = opening.use(new Session(openSql(options, { purpose: 'bulk', max: 1 })))
+  const reader = opening.use(
+    new Session(openSql(options, { purpose: 'reads', max: options.reads, readOnly: true })),
+  )
+  await checkSettings(control)
+  const resources = opening.move()
+  let commits = 0
+  return {
+    reads: { sql: watched(reader.sql, options.reads) },
+    control,
+    session: (purpose, onClose) =>
+      new Session(openSql(options, { purpose, max: 1, ...(onClose && { onClose }) })),
+    commitStore: () => {
+      const purpose = `commit ${++commits}`
+      return resources.use(new PostgresCommitStore(() => openSql(options, { purpose, max: 1 })))
+    },
+    bulk: (rows) => applyInPieces(writer, rows),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}

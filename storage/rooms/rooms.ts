@@ -1,0 +1,103 @@
+/** Rooms, and the state that their logs carry. */
+
+import type { RoomId } from '#protocol/ids/room-id.ts'
+import {
+  decodeNode,
+  nodeIdFromBytes,
+  nodeIdToBytes,
+  type NodeId,
+  type TrieNode,
+} from '#protocol/state/trie-node.ts'
+import type { Reads } from '../reads.ts'
+
+export interface RoomRow {
+  readonly roomNid: number
+  readonly roomId: RoomId
+  readonly version: string
+  readonly shard: number
+  /** Milliseconds. */
+  readonly createdAt: number
+}
+
+/** The room with this id, or undefined. */
+export async function roomByRoomId(reads: Reads, roomId: RoomId): Promise<RoomRow | undefined> {
+  const [room] = await reads.sql<RoomRow[]>`
+    select room_nid as "roomNid", room_id as "roomId", version, shard_id as shard, created_at as "createdAt"
+    from room where room_id = ${roomId}`
+  return room
+}
+
+/** The rooms with these numbers, in no order. */
+export async function roomsByNid(reads: Reads, roomNids: readonly number[]): Promise<RoomRow[]> {
+  return reads.sql<RoomRow[]>`
+    select room_nid as "roomNid", room_id as "roomId", version, shard_id as shard, created_at as "createdAt"
+    from room where room_nid = any(${roomNids}::bigint[])`
+}
+
+/** The room with this number, or undefined. */
+export async function roomByNid(reads: Reads, roomNid: number): Promise<RoomRow | undefined> {
+  return (await roomsByNid(reads, [roomNid]))[0]
+}
+
+export interface RoomTail {
+  /** Of the last row that carries a root. */
+  readonly pos: number
+  readonly root: NodeId
+  /** Forward extremities, as event numbers. */
+  readonly tips: readonly number[]
+}
+
+/** Where a room's log stands: current state and tips. Undefined for a room without a log. */
+export async function lastRoomRow(reads: Reads, roomNid: number): Promise<RoomTail | undefined> {
+  interface Row {
+    readonly pos: number
+    readonly state_root: Buffer
+    readonly tips: number[] | null
+  }
+  const [row] = await reads.sql<Row[]>`
+    select s.pos, s.state_root, t.tips
+    from (
+      select pos, state_root from log where room_nid = ${roomNid} and state_root is not null order by pos desc limit 1
+    ) s left join (
+      select coalesce(tips, array[event_nid]) as tips from log
+      where room_nid = ${roomNid} and (tips is not null or event_nid is not null) order by pos desc limit 1
+    ) t on true`
+  return row && { pos: row.pos, root: nodeIdFromBytes(row.state_root), tips: row.tips ?? [] }
+}
+
+export interface RoomAt {
+  readonly roomNid: number
+  readonly pos: number
+}
+
+/** Roots of the rooms' current states at these positions, in the same order; undefined where a room had none yet. */
+export async function rootsAt(reads: Reads, rooms: readonly RoomAt[]): Promise<(NodeId | undefined)[]> {
+  const nids = rooms.map((room) => room.roomNid)
+  const positions = rooms.map((room) => room.pos)
+  const rows = await reads.sql<{ root: Buffer | null }[]>`
+    select (
+      select l.state_root from log l where l.room_nid = w.room_nid and l.pos <= w.pos and l.state_root is not null
+      order by l.pos desc limit 1
+    ) as root
+    from unnest(${nids}::bigint[], ${positions}::bigint[]) with ordinality as w (room_nid, pos, n) order by w.n`
+  return rows.map(({ root }) => (root ? nodeIdFromBytes(root) : undefined))
+}
+
+/** Root of the room's current state at the position. */
+export async function rootAt(reads: Reads, roomNid: number, pos: number): Promise<NodeId | undefined> {
+  return (await rootsAt(reads, [{ roomNid, pos }]))[0]
+}
+
+/** Those of the state nodes that are stored, in no order. Throws RangeError for damaged ones. */
+export async function readStateNodes(
+  reads: Reads,
+  roomNid: number,
+  ids: readonly NodeId[],
+): Promise<TrieNode[]> {
+  if (ids.length === 0) return []
+  const hex = ids.map((id) => Buffer.from(nodeIdToBytes(id)).toString('hex'))
+  const rows = await reads.sql<{ id: Buffer; data: Buffer }[]>`
+    select n.id, n.data from unnest(${hex}::text[]) as w (id)
+    join state_node n on n.room_nid = ${roomNid} and n.id = decode(w.id, 'hex')`
+  return rows.map((row) => decodeNode(nodeIdFromBytes(row.id), row.data))
+}

@@ -1,0 +1,20 @@
+/** Account data, global and of rooms. */
+
+import type { UserId } from '#protocol/ids/user-id.ts'
+import type { Reads } from '../reads.ts'
+
+export interface StoredAccountData {
+  /** '' for global data. */
+  readonly roomId: string
+  readonly type: string
+  /** JSON text. */
+  readonly content: string
+  /** In the log of the user's shard. */
+  readonly pos: number
+}
+
+/** Everything that a user has stored, in the order in which it last changed. */
+export async function readAllAccountData(reads: Reads, userId: UserId): Promise<StoredAccountData[]> {
+  return reads.sql<StoredAccountData[]>`
+    select room_id as "roomId", type, content, pos from account_data where user_id = ${userId} order by pos`
+}
