@@ -27,7 +27,7 @@ import { startActorClient } from '#actors/runtime/client-process.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import type { AnyDefinition } from '#actors/runtime/contract.ts'
 import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
-import { startActorHost } from '#actors/runtime/host.ts'
+import { makeActorHost } from '#actors/runtime/host.ts'
 import { defaultShardCount } from '#actors/runtime/shards.ts'
 import { Fanout } from '#actors/user/fanout.ts'
 import { UserSync } from '#actors/user/sync/engine.ts'
@@ -140,8 +140,10 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
   stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
   await feed.start()
   const syncing = stack.use(new SyncHost({ feed, reads, clock }))
+  const fanout = new Fanout()
+  stack.defer(() => fanout.dispose())
   const host = stack.use(
-    await startActorHost({
+    makeActorHost({
       database,
       bus,
       clock,
@@ -152,9 +154,15 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
       committers,
       shardCount,
       hooks,
-      definitions: (ask) => actorDefinitions({ config, database, hooks, syncing, ask, stack }),
+      sole: config.databaseUrl === undefined,
+      definitions: actorDefinitions({ config, database, syncing, fanout }),
     }),
   )
+  const following = { reads, ask: host.asker, clock }
+  hooks.onShard(({ what, shard }) =>
+    what === 'claimed' ? fanout.shardClaimed(shard, following) : fanout.shardLost(shard),
+  )
+  await host.start()
   readiness.add('actors', () => (host.isMember ? undefined : 'holds no lease'))
   return host.asker
 }
@@ -163,16 +171,11 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
 function actorDefinitions(parts: {
   readonly config: Config
   readonly database: Database
-  readonly hooks: FeedHooks
   readonly syncing: SyncHost
-  readonly ask: Asker
-  readonly stack: AsyncDisposableStack
+  readonly fanout: Fanout
 }): readonly AnyDefinition[] {
-  const { config, database, hooks, syncing, ask, stack } = parts
+  const { config, database, syncing, fanout } = parts
   const serverName: ServerName = config.serverName
-  const fanout = new Fanout({ reads: database.reads, ask, clock })
-  stack.defer(() => fanout.dispose())
-  hooks.onShard(({ what, shard }) => (what === 'claimed' ? fanout.shardClaimed(shard) : fanout.shardLost(shard)))
   const numbers = new NumberBlocks({
     takeEvents: () => takeEventNumbers(database.control),
     takeRooms: (count) => takeRoomNumbers(database.control, count),

@@ -21,7 +21,8 @@ const movesAtOnce = 4
 
 /**
  * What a host does about a survey. A host gives shards up only when another one is below the smaller share, so that nothing moves to
- * and fro between shares that differ by one. `start` says where it begins to claim: elsewhere than the others.
+ * and fro between shares that differ by one; a host that drains gives up all. `start` says where it begins to claim: elsewhere than
+ * the others.
  */
 export function planFor(survey: Survey, hostId: string, start: number): Plan {
   const members = survey.hosts.filter((host) => !host.draining && host.roles.includes(actorRole))
@@ -33,11 +34,12 @@ export function planFor(survey: Survey, hostId: string, start: number): Plan {
   const lower = Math.floor(survey.shards.length / count)
   const missing = isMember ? Math.max(0, upper - mine) : 0
   const poor = members.some((host) => host.hostId !== hostId && ownedBy(survey, host.hostId) < lower)
-  // While shards are free the poor take those.
+  // While shards are free the poor take those. Who drains gives up everything, as soon as there is somebody to take it.
   const excess = poor && free.length === 0 ? Math.max(0, mine - upper) : 0
+  const surplus = isMember || members.length === 0 ? excess : mine
   return {
     claim: rotated(free, start).slice(0, missing),
-    giveUp: Math.min(movesAtOnce, excess),
+    giveUp: Math.min(movesAtOnce, surplus),
     restless: free.length > 0 || poor || mine > upper,
     alone:
       isMember &&

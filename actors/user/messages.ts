@@ -93,7 +93,7 @@ export type UserMessages = {
   /** M_USER_IN_USE unless it is the same registration again. */
   register: { request: Register; reply: Nothing }
   login: { request: { session: NewSession }; reply: Nothing }
-  /** The refresh token must be the session's; the old pair dies when the new one is first used. */
+  /** The refresh token must be the session's; the old pair dies when the new one is first used. M_UNKNOWN_TOKEN else. */
   refresh: {
     request: { refreshHash: string; tokenHash: string; expiresAt?: number; newRefreshHash: string }
     reply: { deviceId: string }
@@ -110,7 +110,8 @@ export type UserMessages = {
   addOpenIdToken: { request: { tokenHash: string; expiresAt: number }; reply: Nothing }
   setDeviceName: { request: { deviceId: string; displayName: string }; reply: Nothing }
   deleteDevices: { request: { deviceIds: readonly string[] }; reply: Nothing }
-  seen: { request: { deviceId: string; ip: string; ts: number }; reply: Nothing }
+  /** A session was used; `tokenHash` is that of its access token. Its first use ends what was before the refresh that gave it. */
+  seen: { request: { deviceId: string; ip: string; ts: number; tokenHash: string }; reply: Nothing }
 
   // Data
   putAccountData: {
@@ -168,6 +169,12 @@ export type UserMessages = {
     request: { version: string; roomId?: string; sessionId?: string }
     reply: { etag: string; count: number }
   }
+
+  // Following
+  /** Answers when the user's local rooms have every change of his devices and profile that was decided before. */
+  spread: { request: Nothing; reply: Nothing }
+  /** From the actor to itself: stores how far his shard's changes have reached the rooms. */
+  moveCursor: { request: Nothing; reply: Nothing }
 
   // Reading along
   /** The reply's body is the whole response, serialised. */

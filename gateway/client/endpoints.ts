@@ -4,8 +4,18 @@
  */
 
 import type { AnyEndpoint } from '../http/endpoint.ts'
+import { accountEndpoints } from './account/endpoints.ts'
 import { endpoint as capabilities } from './discovery/capabilities.ts'
 import { endpoint as versions } from './discovery/versions.ts'
 import { endpoint as wellKnownClient } from './discovery/well-known-client.ts'
+import { roomEndpoints } from './rooms/endpoints.ts'
+import { syncEndpoints } from './sync/endpoints.ts'
 
-export const clientEndpoints: readonly AnyEndpoint[] = [versions, capabilities, wellKnownClient]
+export const clientEndpoints: readonly AnyEndpoint[] = [
+  versions,
+  capabilities,
+  wellKnownClient,
+  ...accountEndpoints,
+  ...roomEndpoints,
+  ...syncEndpoints,
+]

@@ -52,7 +52,7 @@ describe('configuration', () => {
     assert.equal(problems.length, 3)
     assert.match(problems[0] ?? '', /^TROUPE_LISTEN=here .*must be host:port/)
     assert.match(problems[1] ?? '', /^TROUPE_RATE_LIMITS=maybe .*must be on or off/)
-    assert.match(problems[2] ?? '', /^TROUPE_DEFAULT_ROOM_VERSION=99 .*must be one of 1, 2,/)
+    assert.match(problems[2] ?? '', /^TROUPE_DEFAULT_ROOM_VERSION=99 .*must be one of 3, 4,/)
   })
 
   it('refuses an unknown key of its own and suggests the nearest one', () => {

@@ -67,9 +67,14 @@ function setting<S extends z.ZodType, const D extends string | undefined>(
   }
 }
 
+/** The versions that rooms can be made of: events of the first two are not built here. */
+const creatableVersions: readonly string[] = [...roomVersions.values()]
+  .filter((rules) => rules.eventIdFormat !== 'v1')
+  .map((rules) => rules.id)
+
 const knownRoomVersion = z
   .string()
-  .refine((version) => roomVersions.has(version), `must be one of ${[...roomVersions.keys()].join(', ')}`)
+  .refine((version) => creatableVersions.includes(version), `must be one of ${creatableVersions.join(', ')}`)
 
 const server = {
   serverName: setting('TROUPE_SERVER_NAME', 'localhost', serverName, {

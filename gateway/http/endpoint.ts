@@ -71,6 +71,8 @@ export interface RequestContext<B, A> extends Services {
   readonly traceId: string
   /** Aborted when the client has gone. Made when it is first looked at. */
   readonly signal: AbortSignal
+  /** Forgets sessions that have just been ended, so that this gateway need not hear of it from the logs. */
+  endSessions(userId: UserId, deviceIds: readonly string[] | 'all'): void
   /** Aborted when the server begins to end: what waits for something to happen stops waiting and answers. */
   readonly draining: AbortSignal
 }

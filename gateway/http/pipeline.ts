@@ -9,6 +9,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
+import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Reads } from '#storage/reads.ts'
 import type { Asker } from '#actors/runtime/client.ts'
 import type { Clock, Random } from '#actors/runtime/clock.ts'
@@ -18,6 +19,7 @@ import { authenticate } from './auth.ts'
 import { checkEncoding, discardRest, readJsonBody } from './body.ts'
 import type { AnyEndpoint, Limits, Passwords, RequestContext, Requester, Services } from './endpoint.ts'
 import { classifyFailure, errorAnswer } from './errors.ts'
+import { LastSeen } from './last-seen.ts'
 import { perAddress } from './rate-limit.ts'
 import { addressGroup, clientAddress, splitTarget } from './request.ts'
 import { sendAnswer, sendPreflight, sendResult } from './respond.ts'
@@ -39,17 +41,19 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
 
 /** What node:http calls for each request. Never throws and leaves no promise behind. */
 export function createPipeline(options: PipelineOptions): RequestListener {
+  const lastSeen = new LastSeen(options.services)
   return (request, response) => {
     if (request.method === 'OPTIONS') sendPreflight(response)
-    else void serve(new Exchange(options, request, response))
+    else void serve(new Exchange(options, request, response), lastSeen)
   }
 }
 
-async function serve(exchange: Exchange): Promise<void> {
+async function serve(exchange: Exchange, lastSeen: LastSeen): Promise<void> {
   try {
     exchange.route()
     const requester = exchange.authenticate()
     exchange.requester = requester instanceof Promise ? await requester : requester
+    if (exchange.requester !== undefined) lastSeen.note(exchange.requester, () => exchange.address)
     exchange.limitRate()
     if (exchange.endpoint.body.kind !== 'none') exchange.body = await exchange.readBody()
     const result = await callHandler(exchange.endpoint, exchange)
@@ -188,6 +192,10 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
 
   get address(): string {
     return (this.#address ??= clientAddress(this.#request, this.#options.trustedProxies))
+  }
+
+  endSessions(userId: UserId, deviceIds: readonly string[] | 'all'): void {
+    this.#options.sessions.revoke(userId, deviceIds)
   }
 
   get userAgent(): string {

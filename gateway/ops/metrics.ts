@@ -6,8 +6,9 @@
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
 import type { BusFact } from '#actors/bus/events.ts'
 import type { ActivationEvent, CommitEvent, MailboxEvent, ShardEvent } from '#actors/runtime/events.ts'
+import type { SyncEvent } from '#actors/user/sync/events.ts'
 import type { RequestDone } from '../events.ts'
-import { type Facts, listenTo, type SyncFact } from './subscriptions.ts'
+import { type Facts, listenTo } from './subscriptions.ts'
 
 const milliseconds = [0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 30_000]
 const sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
@@ -69,9 +70,12 @@ export class Metrics {
     'adapter',
     'reason',
   ])
-  readonly #syncCpu = this.#histogram('troupe_sync_cpu_ms', 'CPU of one sync response.', milliseconds, [
-    'what',
-  ])
+  readonly #syncMs = this.#histogram(
+    'troupe_sync_ms',
+    'Computing one sync response, by what it came from; waiting is not counted.',
+    milliseconds,
+    ['what'],
+  )
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry })
@@ -86,7 +90,7 @@ export class Metrics {
         if (what === 'failed') this.#background.inc({ kind })
       },
       'troupe:bus': (fact) => this.#onBus(fact),
-      'troupe:sync': ({ what, cpuMs }: SyncFact) => this.#syncCpu.observe({ what }, cpuMs),
+      'troupe:sync': ({ what, ms }: SyncEvent) => this.#syncMs.observe({ what }, ms),
     })
   }
 

@@ -95,7 +95,7 @@ test('metrics count facts by bounded labels', async () => {
   channel('troupe:activation').publish({ kind: 'room', key: '!secret:x', what: 'active' })
   channel('troupe:shard').publish({ shard: 3, epoch: 1, what: 'claimed' })
   channel('troupe:bus').publish({ kind: 'request', adapter: 'memory', target: 'room', outcome: 'ok', ms: 1 })
-  channel('troupe:sync').publish({ what: 'wake', cpuMs: 0.1 })
+  channel('troupe:sync').publish({ what: 'wake', ms: 0.1 })
   const { text } = await metrics.text()
   for (const expected of [
     'troupe_sends_total{outcome="2xx"} 1',
@@ -106,7 +106,7 @@ test('metrics count facts by bounded labels', async () => {
     'troupe_activations_total{kind="room",what="active"} 1',
     'troupe_shard_changes_total{what="claimed"} 1',
     'troupe_bus_request_ms_count{adapter="memory",target="room",outcome="ok"} 1',
-    'troupe_sync_cpu_ms_count{what="wake"} 1',
+    'troupe_sync_ms_count{what="wake"} 1',
     'process_resident_memory_bytes',
   ]) {
     assert.ok(text.includes(expected), expected)

@@ -13,14 +13,8 @@ import type {
   MailboxEvent,
   ShardEvent,
 } from '#actors/runtime/events.ts'
+import type { SyncEvent } from '#actors/user/sync/events.ts'
 import type { Fault, RequestDone } from '../events.ts'
-
-/** A sync response has been made: for a request that came, or for one that waited and was woken. */
-export interface SyncFact {
-  readonly what: 'initial' | 'incremental' | 'wake'
-  /** Milliseconds of CPU, by the event loop's own time. */
-  readonly cpuMs: number
-}
 
 /** Channel → fact. */
 export interface Facts {
@@ -32,7 +26,7 @@ export interface Facts {
   readonly 'troupe:mailbox': MailboxEvent
   readonly 'troupe:background': BackgroundEvent
   readonly 'troupe:bus': BusFact
-  readonly 'troupe:sync': SyncFact
+  readonly 'troupe:sync': SyncEvent
   readonly 'troupe.storage.migration-applied': MigrationFact
   readonly 'troupe.storage.slow-query': SlowQueryFact
   readonly 'troupe.storage.pool-exhausted': PoolExhaustedFact

@@ -38,6 +38,8 @@ export async function eventNearTime(
   room: { readonly roomNid: number; readonly head: number },
   moment: { readonly ts: number; readonly direction: 'b' | 'f' },
 ): Promise<PlacedEvent[]> {
+  // Going forwards the edge lies before the events of the very moment, going backwards behind them.
+  const edge = moment.direction === 'f' ? moment.ts : moment.ts + 1
   let low = 0
   let high = room.head
   while (low < high) {
@@ -49,7 +51,7 @@ export async function eventNearTime(
       direction: 'f',
       limit: 1,
     })
-    if (next === undefined || next.event.originServerTs >= moment.ts) high = middle
+    if (next === undefined || next.event.originServerTs >= edge) high = middle
     else low = next.pos
   }
   return around(reads, room, { ...moment, pos: low })

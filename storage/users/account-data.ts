@@ -18,3 +18,15 @@ export async function readAllAccountData(reads: Reads, userId: UserId): Promise<
   return reads.sql<StoredAccountData[]>`
     select room_id as "roomId", type, content, pos from account_data where user_id = ${userId} order by pos`
 }
+
+/** The JSON text of one item, or undefined. */
+export async function readAccountData(
+  reads: Reads,
+  userId: UserId,
+  item: { readonly roomId: string; readonly type: string },
+): Promise<string | undefined> {
+  const [row] = await reads.sql<{ content: string }[]>`
+    select content from account_data
+    where user_id = ${userId} and room_id = ${item.roomId} and type = ${item.type}`
+  return row?.content
+}

@@ -6,8 +6,11 @@
 import { roomVersions } from '#protocol/versions/table.ts'
 import { defineEndpoint } from '../../http/endpoint.ts'
 
+/** The versions that rooms can be made of: events of the first two are not built here. */
 const available = Object.fromEntries(
-  [...roomVersions.values()].map((rules) => [rules.id, rules.stable ? 'stable' : 'unstable']),
+  [...roomVersions.values()]
+    .filter((rules) => rules.eventIdFormat !== 'v1')
+    .map((rules) => [rules.id, rules.stable ? 'stable' : 'unstable']),
 )
 
 export const endpoint = defineEndpoint({

@@ -20,7 +20,7 @@ test('versions are told to everybody, even with a token that has expired', async
   assert.ok(versions.includes('v1.11'))
 })
 
-test('capabilities name the configured default room version among the known ones', async () => {
+test('capabilities name the configured default room version among those that rooms can be made of', async () => {
   await using server = await startEndpointServer({
     endpoints: clientEndpoints,
     sessions,
@@ -34,6 +34,7 @@ test('capabilities name the configured default room version among the known ones
   }
   assert.equal(capabilities['m.room_versions'].default, '11')
   assert.equal(capabilities['m.room_versions'].available['12'], 'stable')
+  assert.equal(capabilities['m.room_versions'].available['2'], undefined)
 })
 
 test('discovery tells the public URL, or else the first listen address', async () => {

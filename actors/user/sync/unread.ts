@@ -1,0 +1,242 @@
+/**
+ * Unread counts of one user, kept per room from the log: what notified him since he last read, by thread. Nothing is
+ * written per message; now and then the counts are stored with the position up to which they hold, to count on from there.
+ */
+
+import { stringField, type JsonValue, isJsonObject } from '#protocol/json/types.ts'
+import { type CompiledRuleset, evaluate } from '#protocol/push/evaluate.ts'
+import type { UserId } from '#protocol/ids/user-id.ts'
+import type { StoredEvent } from '#storage/entry.ts'
+import { readOwnReceipts, type ReceiptRow } from '#storage/sync/rooms.ts'
+import { readEventsToCount, readUnreadMarks, type UnreadMark } from '#storage/sync/unread.ts'
+import type { EventEntry, ReceiptBody } from './delta.ts'
+import { isEventEntry } from './delta.ts'
+import type { SyncHost } from './host.ts'
+import { mainThread } from './notifications.ts'
+import type { Room } from './room-infos.ts'
+import type { UserRoom } from '#storage/sync/user-rooms.ts'
+
+export interface Count {
+  readonly notifications: number
+  readonly highlights: number
+}
+
+export interface UnreadCount {
+  /** All of the room. */
+  readonly total: Count
+  readonly main: Count
+  readonly threads: ReadonlyMap<string, Count>
+}
+
+/** Something that notified the user. */
+interface Note {
+  readonly pos: number
+  readonly thread: string
+  readonly highlight: boolean
+}
+
+interface RoomUnread {
+  /** Everything up to here has been counted. */
+  upTo: number
+  notes: Note[]
+  /** Up to which position the user has read, by thread; `''` for all of them. */
+  readonly read: Map<string, number>
+  /** Events counted since the counts were stored. */
+  unstored: number
+}
+
+const pageSize = 500
+/** More than this is not counted on: nobody reads the difference between a thousand and two. */
+const maxNotes = 1000
+const storeAfter = 50
+
+export class UnreadCounts {
+  readonly #host: SyncHost
+  readonly #userId: UserId
+  readonly #rooms = new Map<string, RoomUnread>()
+  #stored: Promise<Map<string, UnreadMark>> | undefined
+
+  constructor(host: SyncHost, userId: UserId) {
+    this.#host = host
+    this.#userId = userId
+  }
+
+  /** Counts these rooms up to a position of each, from Postgres where they are behind. */
+  async catchUp(rooms: readonly { readonly room: UserRoom; readonly upTo: number }[], rules: CompiledRuleset): Promise<void> {
+    await this.#begin(rooms.filter(({ room }) => !this.#rooms.has(room.roomId)))
+    let behind = rooms.flatMap(({ room, upTo }) => {
+      const unread = this.#rooms.get(room.roomId)
+      return unread === undefined || unread.upTo >= upTo ? [] : [{ room, upTo, unread }]
+    })
+    while (behind.length > 0) {
+      const ranges = behind.map(({ room, upTo, unread }) => ({ roomNid: room.roomNid, after: unread.upTo, upTo, limit: pageSize }))
+      const pages = await readEventsToCount(this.#host.reads, ranges)
+      const still: typeof behind = []
+      for (const each of behind) {
+        const page = pages.get(each.room.roomNid) ?? []
+        await this.#count(each.unread, page.filter(isEventEntry), rules)
+        if (page.length === pageSize) still.push(each)
+        else each.unread.upTo = Math.max(each.unread.upTo, each.upTo)
+      }
+      behind = still
+    }
+  }
+
+  /** Counts a room up to a position by what its ring has. False when that does not suffice: call `catchUp`. */
+  follow(room: UserRoom, upTo: number, rules: CompiledRuleset): boolean | Promise<boolean> {
+    const unread = this.#rooms.get(room.roomId)
+    if (unread === undefined) return false
+    if (unread.upTo >= upTo) return true
+    const rows = this.#host.feed.entriesAfter(room.roomId, room.shard, unread.upTo)
+    if (rows === undefined || upTo > (this.#host.feed.provenTo(room.shard) ?? -1)) return false
+    const entries = rows.filter(isEventEntry).filter((entry) => entry.pos <= upTo)
+    const counting = this.#count(unread, entries, rules)
+    if (counting === undefined) return this.#reached(unread, upTo)
+    return counting.then(() => this.#reached(unread, upTo))
+  }
+
+  #reached(unread: RoomUnread, upTo: number): true {
+    unread.upTo = Math.max(unread.upTo, upTo)
+    return true
+  }
+
+  /** Takes up receipts; those of others mean nothing here. */
+  read(room: UserRoom, receipts: readonly ReceiptBody[]): void {
+    const unread = this.#rooms.get(room.roomId)
+    if (unread === undefined) return
+    for (const receipt of receipts) {
+      if (receipt.userId === this.#userId) markRead(unread, receipt.threadId, receipt.eventPos)
+    }
+  }
+
+  /** The room has been left: what comes after another join begins at nought. */
+  forget(roomId: string): void {
+    this.#rooms.delete(roomId)
+  }
+
+  count(roomId: string): UnreadCount {
+    const threads = new Map<string, { notifications: number; highlights: number }>()
+    const main = { notifications: 0, highlights: 0 }
+    const total = { notifications: 0, highlights: 0 }
+    for (const note of this.#rooms.get(roomId)?.notes ?? []) {
+      const one =
+        note.thread === mainThread
+          ? main
+          : threads.getOrInsertComputed(note.thread, () => ({ notifications: 0, highlights: 0 }))
+      for (const count of [one, total]) {
+        count.notifications++
+        if (note.highlight) count.highlights++
+      }
+    }
+    return { total, main, threads }
+  }
+
+  /** The counts that are worth storing, which count as stored from now on. */
+  takeUnstored(): UnreadMark[] {
+    const taken: UnreadMark[] = []
+    for (const [roomId, unread] of this.#rooms) {
+      if (unread.unstored < storeAfter) continue
+      unread.unstored = 0
+      const notes = unread.notes.map(({ pos, thread, highlight }) => [pos, thread, highlight])
+      taken.push({ roomId, pos: unread.upTo, counts: JSON.stringify({ notes }) })
+    }
+    return taken
+  }
+
+  async #begin(rooms: readonly { readonly room: UserRoom; readonly upTo: number }[]): Promise<void> {
+    if (rooms.length === 0) return
+    this.#stored ??= readUnreadMarks(this.#host.reads, this.#userId).then(
+      (marks) => new Map(marks.map((mark) => [mark.roomId, mark])),
+    )
+    const nids = rooms.map(({ room }) => room.roomNid)
+    const [stored, receipts] = await Promise.all([this.#stored, readOwnReceipts(this.#host.reads, this.#userId, nids)])
+    const byRoom = Map.groupBy(receipts, (receipt) => receipt.roomNid)
+    for (const { room, upTo } of rooms) {
+      if (this.#rooms.has(room.roomId)) continue
+      this.#rooms.set(room.roomId, beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []))
+    }
+  }
+
+  #count(unread: RoomUnread, entries: readonly EventEntry[], rules: CompiledRuleset): Promise<void> | undefined {
+    for (const [i, entry] of entries.entries()) {
+      const { event } = entry
+      if (event.sender !== this.#userId) {
+        const room = this.#host.rooms.get(entry.roomNid ?? -1)
+        const counted = this.#host.notifications.prepare(entry, event, room)
+        if (counted instanceof Promise) {
+          // The rest goes on when this event is ready; whoever asks next finds it so.
+          return counted.then(() => this.#count(unread, entries.slice(i), rules))
+        }
+        if (rules.untouched) {
+          this.#note(unread, entry, counted.thread, evaluate(counted.prepared, { userId: this.#userId, rules }))
+        } else {
+          return this.#displayName(entry, room).then((displayName) => {
+            this.#note(unread, entry, counted.thread, evaluate(counted.prepared, { userId: this.#userId, rules, displayName }))
+            return this.#count(unread, entries.slice(i + 1), rules)
+          })
+        }
+      }
+      this.#counted(unread, entry)
+    }
+    return undefined
+  }
+
+  #note(unread: RoomUnread, entry: EventEntry, thread: string, outcome: { notify: boolean; highlight: boolean }): void {
+    this.#counted(unread, entry)
+    if (!outcome.notify || entry.pos <= readUpTo(unread, thread)) return
+    // Two syncs of two devices may count the same entries, the second after the first has waited.
+    if (unread.notes.some((note) => note.pos === entry.pos)) return
+    unread.notes.push({ pos: entry.pos, thread, highlight: outcome.highlight })
+    if (unread.notes.length > maxNotes) unread.notes.shift()
+  }
+
+  #counted(unread: RoomUnread, entry: EventEntry): void {
+    if (entry.pos <= unread.upTo) return
+    unread.upTo = entry.pos
+    unread.unstored++
+  }
+
+  async #displayName(entry: EventEntry, room: Room): Promise<string | undefined> {
+    if (entry.stateRoot === undefined) return undefined
+    const member: StoredEvent | undefined = await this.#host.states.get(room.roomNid, entry.stateRoot, ['m.room.member', this.#userId])
+    return member && stringField(this.#host.texts.content(member), 'displayname')
+  }
+}
+
+/** From where a room is counted: from what is stored, or else from what was read last or from the join. */
+function beginning(room: UserRoom, upTo: number, stored: UnreadMark | undefined, receipts: readonly ReceiptRow[]): RoomUnread {
+  const joinedAt = room.membershipAt(upTo) === 'join' ? room.changedAt(upTo) : upTo
+  const isUsable = stored !== undefined && stored.pos >= joinedAt && stored.pos <= upTo
+  const unread: RoomUnread = {
+    upTo: isUsable ? stored.pos : joinedAt,
+    notes: isUsable ? notesIn(stored.counts) : [],
+    read: new Map(),
+    unstored: 0,
+  }
+  for (const receipt of receipts) markRead(unread, receipt.threadId, receipt.eventPos)
+  // What is read need not be counted.
+  const readAll = unread.read.get('') ?? 0
+  if (readAll > unread.upTo) unread.upTo = Math.min(readAll, upTo)
+  return unread
+}
+
+function markRead(unread: RoomUnread, thread: string, pos: number): void {
+  if (pos <= (unread.read.get(thread) ?? 0)) return
+  unread.read.set(thread, pos)
+  unread.notes = unread.notes.filter((note) => note.pos > readUpTo(unread, note.thread))
+}
+
+function readUpTo(unread: RoomUnread, thread: string): number {
+  return Math.max(unread.read.get('') ?? 0, unread.read.get(thread) ?? 0)
+}
+
+function notesIn(text: string): Note[] {
+  const counts = JSON.parse(text) as JsonValue
+  const notes = isJsonObject(counts) ? counts['notes'] : undefined
+  if (!Array.isArray(notes)) return []
+  return notes.flatMap((note: JsonValue) => {
+    const [pos, thread, highlight] = Array.isArray(note) ? note : []
+    if (typeof pos !== 'number' || typeof thread !== 'string') return []
+    return [{ pos, thread, highlight: highlight === true }]
+  })
+}

@@ -1,0 +1,95 @@
+/** Places in a room as clients name them, and walking from one to the next over what they may see. */
+
+import { MatrixError } from '#protocol/errors.ts'
+import { canonicalString } from '#protocol/json/canonical.ts'
+import { formatRoomToken, parseRoomToken } from '#protocol/tokens/room-token.ts'
+import { parseSyncToken } from '#protocol/tokens/sync-token.ts'
+import type { Reads } from '#storage/reads.ts'
+import type { PlacedEvent } from '#storage/rooms/placed-events.ts'
+import { timelinePage } from '#storage/rooms/timeline.ts'
+import type { RoomSight } from './visible.ts'
+
+/** A place between two live events: everything up to and with this position lies before it. */
+export type Place = number
+
+export type Direction = 'b' | 'f'
+
+/** How many events one request looks at before it answers with what it has. */
+const maxLookedAt = 5000
+const pageSize = 100
+
+/**
+ * The place that a token names in a room: one of this room, or of a sync. Throws M_INVALID_PARAM for every other text.
+ */
+export function placeOf(text: string, name: string, shard: number): Place {
+  const token = parseRoomToken(text)
+  if (token !== undefined && token.shard === shard) return token.sub < 0 ? token.pos - 1 : token.pos
+  const pos = parseSyncToken(text)?.positions[shard]
+  if (pos !== undefined) return pos
+  throw new MatrixError('M_INVALID_PARAM', `The parameter "${name}" is not a token of this room.`)
+}
+
+/** The place that a query parameter names, or undefined without it. */
+export function placeParam(query: URLSearchParams, name: string, sight: RoomSight): Place | undefined {
+  const text = query.get(name)
+  return text === null || text === '' ? undefined : placeOf(text, name, sight.room.shard)
+}
+
+/** The token of the place directly behind a position. */
+export function tokenBehind(sight: RoomSight, pos: number): string {
+  return formatRoomToken({ shard: sight.room.shard, pos, sub: 0 })
+}
+
+/** The token of the place directly before a position. */
+export function tokenBefore(sight: RoomSight, pos: number): string {
+  return formatRoomToken({ shard: sight.room.shard, pos, sub: -1 })
+}
+
+/** Where to walk, and what to pick up. */
+export interface Walk {
+  readonly from: Place
+  /** Where to stop. */
+  readonly to: Place | undefined
+  readonly direction: Direction
+  readonly limit: number
+  readonly wants: (placed: PlacedEvent) => boolean
+}
+
+export interface WalkResult {
+  /** In the direction of the walk. */
+  readonly events: readonly PlacedEvent[]
+  /** The token to go on from; undefined where there is nothing more. */
+  readonly next: string | undefined
+}
+
+/** The visible and wanted events from one place on. */
+export async function walkTimeline(reads: Reads, sight: RoomSight, walk: Walk): Promise<WalkResult> {
+  const events: PlacedEvent[] = []
+  const backwards = walk.direction === 'b'
+  let at = walk.from
+  for (let looked = 0; looked < maxLookedAt; looked += pageSize) {
+    const page = await timelinePage(reads, {
+      roomNid: sight.room.roomNid,
+      direction: walk.direction,
+      limit: pageSize,
+      after: backwards ? (walk.to ?? 0) : at,
+      upTo: backwards ? at : (walk.to ?? sight.room.head),
+    })
+    for (const placed of page) {
+      if (events.length >= walk.limit) return { events, next: tokenAt(sight, backwards, at) }
+      at = backwards ? placed.pos - 1 : placed.pos
+      if (sight.maySee(placed.pos) && walk.wants(placed)) events.push(placed)
+    }
+    if (page.length < pageSize) return { events, next: undefined }
+  }
+  return { events, next: tokenAt(sight, backwards, at) }
+}
+
+function tokenAt(sight: RoomSight, backwards: boolean, at: Place): string {
+  return backwards ? tokenBefore(sight, at + 1) : tokenBehind(sight, at)
+}
+
+/** `"name":"token"`, or nothing without one; preceded by a comma. */
+export function tokenField(name: string, token: string | undefined): string {
+  return token === undefined ? '' : `,"${name}":${canonicalString(token)}`
+}

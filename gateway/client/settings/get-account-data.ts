@@ -1,0 +1,21 @@
+/**
+ * GET /_matrix/client/v3/user/{userId}/account_data/{type}
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridaccount_datatype
+ */
+
+import { defineEndpoint } from '../../http/endpoint.ts'
+import { checkOwnUser } from '../own-user.ts'
+import { getAccountData } from './account-data.ts'
+
+export const endpoint = defineEndpoint({
+  method: 'GET',
+  path: ['/_matrix/client/v3/user/:userId/account_data/:type', '/_matrix/client/r0/user/:userId/account_data/:type'],
+  auth: 'user',
+  rateLimit: 'read',
+  body: { kind: 'none' },
+  handle: (context) => {
+    checkOwnUser(context)
+    const { params, reads, requester } = context
+    return getAccountData(reads, requester.userId, { roomId: '', type: params['type'] ?? '' })
+  },
+})

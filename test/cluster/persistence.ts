@@ -1,0 +1,83 @@
+/** Requests as a stubborn client makes them: again and again until there is an answer, and never with another meaning. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { MatrixUser } from '../support/matrix.ts'
+
+export interface Persistence {
+  /** Milliseconds from the first attempt until it is given up. */
+  readonly limitMs: number
+  /** Milliseconds for one attempt. */
+  readonly attemptMs: number
+  /** Milliseconds between two attempts. */
+  readonly pauseMs: () => number
+  /** Gives up when aborted. */
+  readonly signal: AbortSignal
+}
+
+export interface Persisted<T> {
+  readonly body: T
+  /** When the attempt that was answered began, on the monotonic clock. */
+  readonly attemptedAtMs: number
+}
+
+/** The server said that the session does not exist. */
+export class LoggedOut extends Error {
+  override readonly name = 'LoggedOut'
+}
+
+/** The server refused what it must accept. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+}
+
+/** Nobody answered for too long. */
+export class NoAnswer extends Error {
+  override readonly name = 'NoAnswer'
+}
+
+export interface Call {
+  readonly method: string
+  readonly path: string
+  readonly body?: unknown
+}
+
+/**
+ * Repeats the call, unchanged, while the network fails or the server says 429 or 5xx. Throws LoggedOut, Refused for every other status,
+ * NoAnswer after the limit, and the signal's reason.
+ */
+export async function persist<T>(user: MatrixUser, call: Call, how: Persistence): Promise<Persisted<T>> {
+  const endMs = performance.now() + how.limitMs
+  for (;;) {
+    how.signal.throwIfAborted()
+    const attemptedAtMs = performance.now()
+    const outcome = await attempt<T>(user, call, how.attemptMs)
+    if (outcome.kind === 'answered') return { body: outcome.body, attemptedAtMs }
+    if (performance.now() > endMs) {
+      throw new NoAnswer(
+        `${user.userId}: ${call.method} ${call.path} for ${how.limitMs} ms in vain; at last: ${outcome.why}`,
+      )
+    }
+    await delay(how.pauseMs())
+  }
+}
+
+type Outcome<T> =
+  | { readonly kind: 'answered'; readonly body: T }
+  | { readonly kind: 'again'; readonly why: string }
+
+async function attempt<T>(user: MatrixUser, call: Call, attemptMs: number): Promise<Outcome<T>> {
+  let answer
+  try {
+    answer = await user.call<T & { errcode?: string }>(call.method, call.path, call.body, attemptMs)
+  } catch (error) {
+    // A body that is cut off is the network's fault, one that is no JSON is the server's.
+    if (error instanceof SyntaxError) throw error
+    return { kind: 'again', why: String(error) }
+  }
+  const { status, body } = answer
+  if (status === 200) return { kind: 'answered', body }
+  const text = `${user.userId}: ${call.method} ${call.path}: ${status} ${JSON.stringify(body)}`
+  if (body.errcode === 'M_UNKNOWN_TOKEN') throw new LoggedOut(text)
+  if (status === 429 || status >= 500) return { kind: 'again', why: text }
+  throw new Refused(text)
+}
