@@ -88,6 +88,14 @@ export async function rootAt(reads: Reads, roomNid: number, pos: number): Promis
   return (await rootsAt(reads, [{ roomNid, pos }]))[0]
 }
 
+/** Root of the room's state when its first member had joined, or undefined for a room that nobody joined. */
+export async function firstMemberRoot(reads: Reads, roomNid: number): Promise<NodeId | undefined> {
+  const [row] = await reads.sql<{ root: Buffer }[]>`
+    select state_root as root from log
+    where room_nid = ${roomNid} and membership is not null and state_root is not null order by pos limit 1`
+  return row && nodeIdFromBytes(row.root)
+}
+
 /** Those of the state nodes that are stored, in no order. Throws RangeError for damaged ones. */
 export async function readStateNodes(
   reads: Reads,

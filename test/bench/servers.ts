@@ -210,14 +210,19 @@ export function startGenerator(): Generator {
   const child = fork(join(import.meta.dirname, 'load.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   return {
     async run(load) {
+      const over = new AbortController()
+      const signal = AbortSignal.any([over.signal, AbortSignal.timeout(workloadLimitMs)])
+      const reply = once(child, 'message', { signal })
+      const exit = once(child, 'exit', { signal })
       child.send(load)
-      const limit = AbortSignal.timeout(workloadLimitMs)
-      const exit = once(child, 'exit', { signal: limit }).then(() => {
-        throw new Error('the generator has ended')
-      })
-      const [result] = (await Promise.race([once(child, 'message', { signal: limit }), exit])) as [LoadResult]
-      exit.catch(() => {})
-      return result
+      try {
+        const first = await Promise.race([reply, exit.then(() => undefined)])
+        if (first === undefined) throw new Error('the generator has ended')
+        return first[0] as LoadResult
+      } finally {
+        over.abort()
+        await Promise.allSettled([reply, exit])
+      }
     },
     [Symbol.asyncDispose]: () => stop(child),
   }

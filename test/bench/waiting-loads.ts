@@ -14,15 +14,16 @@ const shortFilter = encodeURIComponent('{"room":{"timeline":{"limit":1},"state":
 
 /** A member that always has a sync waiting, and checks that each message comes once. */
 class Waiter {
-  readonly #connection: HttpConnection
+  readonly #port: number
   readonly #token: string
   readonly #measure: Measure
   readonly #onMessage: (number: number) => void
   readonly #seen = new Set<number>()
+  #connection: HttpConnection | undefined
   #since = ''
 
   constructor(port: number, token: string, measure: Measure, onMessage: (number: number) => void) {
-    this.#connection = new HttpConnection(port)
+    this.#port = port
     this.#token = token
     this.#measure = measure
     this.#onMessage = onMessage
@@ -37,6 +38,8 @@ class Waiter {
   start(): Promise<void> {
     const path = `/_matrix/client/v3/sync?timeout=0&filter=${shortFilter}`
     return new Promise((resolve) => {
+      // Not before: a server ends connections on which nothing is asked.
+      this.#connection = new HttpConnection(this.#port)
       this.#connection.send(requestText('GET', path, this.#token), (reply) => {
         if (this.#take(reply) !== undefined) this.#poll()
         resolve()
@@ -45,12 +48,12 @@ class Waiter {
   }
 
   close(): void {
-    this.#connection.close()
+    this.#connection?.close()
   }
 
   #poll(): void {
     const path = `/_matrix/client/v3/sync?timeout=${pollMs}&since=${this.#since}`
-    this.#connection.send(requestText('GET', path, this.#token), (reply) => {
+    this.#connection?.send(requestText('GET', path, this.#token), (reply) => {
       const body = this.#take(reply)
       if (body === undefined) return
       this.#poll()

@@ -62,8 +62,10 @@ export function sectionsOf(rooms: UserRooms, plan: SyncPlan, range: Range): Sect
 
 /** Rooms left before the first sync are told only where they are wanted; a token that means nothing here gets their names too. */
 function tellsLeft(room: UserRoom, plan: SyncPlan, range: Range, upTo: number): boolean {
-  if (room.isForgotten(upTo)) return false
+  // NOTSPEC: "forget" keeps a room out of every sync; but a leave that is forgotten at once is told to each device once, or those that
+  // did not ask for it would show the room for ever.
   if (range.since !== undefined) return true
+  if (room.isForgotten(upTo)) return false
   return (plan.filter.includeLeave || plan.since !== undefined) && room.everJoined(upTo)
 }
 

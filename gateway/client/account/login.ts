@@ -11,6 +11,7 @@ import { readAccount } from '#storage/users/accounts.ts'
 import { readLoginToken } from '#storage/users/tokens.ts'
 import { hashToken } from '../../http/auth.ts'
 import { defineEndpoint, type Requester, type RequestContext } from '../../http/endpoint.ts'
+import { plainText } from '../plain-text.ts'
 import { userNamedBy } from '../uia.ts'
 import { makeSession, type MadeSession } from './new-session.ts'
 import { localUserId } from './user-name.ts'
@@ -22,7 +23,7 @@ const schema = z.looseObject({
   password: z.string().optional(),
   token: z.string().optional(),
   device_id: z.string().optional(),
-  initial_device_display_name: z.string().max(512).optional(),
+  initial_device_display_name: plainText(512).optional(),
   refresh_token: z.boolean().optional(),
 })
 

@@ -10,6 +10,7 @@ import { parseDeviceId } from '#protocol/ids/device-id.ts'
 import { readAccount } from '#storage/users/accounts.ts'
 import { choiceParam } from '../../http/query.ts'
 import { defineEndpoint, type Services } from '../../http/endpoint.ts'
+import { plainText } from '../plain-text.ts'
 import { interact } from '../uia.ts'
 import { makeSession } from './new-session.ts'
 import { checkPassword, registrationFlows, registrationParams } from './registration.ts'
@@ -19,7 +20,7 @@ const schema = z.looseObject({
   username: z.string().optional(),
   password: z.string().optional(),
   device_id: z.string().optional(),
-  initial_device_display_name: z.string().max(512).optional(),
+  initial_device_display_name: plainText(512).optional(),
   inhibit_login: z.boolean().optional(),
   refresh_token: z.boolean().optional(),
   auth: z.looseObject({}).optional(),

@@ -8,13 +8,14 @@ import { MatrixError } from '#protocol/errors.ts'
 import { readDevices } from '#storage/users/devices.ts'
 import { defineEndpoint } from '../../http/endpoint.ts'
 import { spread } from '../account/spread.ts'
+import { plainText } from '../plain-text.ts'
 
 export const endpoint = defineEndpoint({
   method: 'PUT',
   path: ['/_matrix/client/v3/devices/:deviceId', '/_matrix/client/r0/devices/:deviceId'],
   auth: 'user',
   rateLimit: 'write',
-  body: { kind: 'json', schema: z.looseObject({ display_name: z.string().max(512).optional() }) },
+  body: { kind: 'json', schema: z.looseObject({ display_name: plainText(512).optional() }) },
   handle: async ({ ask, body, params, reads, requester, traceId }) => {
     const deviceId = params['deviceId'] ?? ''
     const { userId } = requester

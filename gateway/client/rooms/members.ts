@@ -7,7 +7,7 @@ import { membershipOf } from '#protocol/events/read/membership.ts'
 import type { NodeId } from '#protocol/state/trie-node.ts'
 import type { Reads } from '#storage/reads.ts'
 import { contentOf } from '#storage/rooms/aggregations.ts'
-import { rootAt } from '#storage/rooms/rooms.ts'
+import { firstMemberRoot, rootAt } from '#storage/rooms/rooms.ts'
 import { Answer, defineEndpoint } from '../../http/endpoint.ts'
 import { choiceParam } from '../../http/query.ts'
 import { placeParam } from './paging.ts'
@@ -41,9 +41,16 @@ export const endpoint = defineEndpoint({
   },
 })
 
-/** The state at a place, at the latest the last that the user may see. */
+/**
+ * The state at a place, at the latest the last that the user may see. A timeline that goes back to the room's creation begins before
+ * it had any state: its `prev_batch` stands for the moment when the first member had joined.
+ */
 async function rootFor(reads: Reads, sight: RoomSight, at: number | undefined): Promise<NodeId> {
   const { pos, root } = await sight.state()
   if (at === undefined || at >= pos) return root
-  return (await rootAt(reads, sight.room.roomNid, at)) ?? root
+  return (
+    (await rootAt(reads, sight.room.roomNid, at)) ??
+    (await firstMemberRoot(reads, sight.room.roomNid)) ??
+    root
+  )
 }

@@ -25,12 +25,13 @@ export const endpoint = defineEndpoint({
   body: { kind: 'none' },
   async handle(context) {
     const { query, reads } = context
+    // Who may not look into the room is told so, whatever else is wrong with his request.
+    const sight = await lookInto(reads, context.requester.userId, { roomId: roomIdOf(context) })
+    const state = await sight.state()
     const direction = choiceParam(query, 'dir', ['b', 'f'])
     if (direction === undefined) throw new MatrixError('M_MISSING_PARAM', 'The parameter "dir" is missing.')
     const filter = filterParam(query)
     const limit = integerParam(query, 'limit', { fallback: filter.limit ?? 10, cap: maxLimit })
-    const sight = await lookInto(reads, context.requester.userId, { roomId: roomIdOf(context) })
-    const state = await sight.state()
     const from = placeParam(query, 'from', sight) ?? (direction === 'b' ? state.pos : 0)
     const to = placeParam(query, 'to', sight)
     const wants = compileEventFilter(filter)

@@ -36,6 +36,7 @@ export async function getAccountData(
   userId: UserId,
   item: { readonly roomId: string; readonly type: string },
 ): Promise<JsonObject> {
+  if (!isIdText(item.type)) throw new MatrixError('M_INVALID_PARAM', 'A type has at most 255 bytes.')
   const text = await readAccountData(reads, userId, item)
   if (item.roomId === '' && item.type === pushRulesType) return shownPushRules(userId, parseRules(text))
   if (text === undefined) throw new MatrixError('M_NOT_FOUND', 'There is no such account data.')

@@ -7,6 +7,7 @@ import { MatrixError } from '#protocol/errors.ts'
 import { readFilter } from '#storage/users/filters.ts'
 import { Answer, defineEndpoint } from '../../http/endpoint.ts'
 import { checkOwnUser } from '../own-user.ts'
+import { isPlainText } from '../plain-text.ts'
 
 export const endpoint = defineEndpoint({
   method: 'GET',
@@ -17,7 +18,8 @@ export const endpoint = defineEndpoint({
   handle: async (context) => {
     checkOwnUser(context)
     const { params, reads, requester } = context
-    const json = await readFilter(reads, requester.userId, params['filterId'] ?? '')
+    const filterId = params['filterId'] ?? ''
+    const json = isPlainText(filterId) ? await readFilter(reads, requester.userId, filterId) : undefined
     if (json === undefined) throw new MatrixError('M_NOT_FOUND', 'There is no such filter.')
     return Answer.json(json)
   },
