@@ -196,6 +196,7 @@ create table media (
   expires_at bigint,
   PRIMARY KEY (media_id)
 );
+CREATE INDEX media_pending ON media USING btree (user_id) WHERE (size < 0);
 
 create table migration (
   id integer not null,

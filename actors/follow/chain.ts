@@ -25,8 +25,8 @@ export class Chain {
   #epoch = 0
   #proven = 0
   #waiting: ChainMessage[] = []
-  /** The head that was read when the chain stood before it, and when: if it still does much later, a message was lost. */
-  lag: { readonly head: number; readonly since: number } | undefined
+  /** The head that was heard of when the chain stood before it: if it still does a moment later, a message was lost. */
+  lag: { readonly head: number } | undefined
 
   constructor(shard: number) {
     this.shard = shard
@@ -66,7 +66,8 @@ export class Chain {
   }
 
   enterLocal(epoch: number, head: number): void {
-    if (this.#state !== 'unknown') throw new Error(`a shard cannot be claimed while its chain is ${this.#state}`)
+    if (this.#state !== 'unknown')
+      throw new Error(`a shard cannot be claimed while its chain is ${this.#state}`)
     this.#state = 'local'
     this.#epoch = epoch
     this.#proven = head

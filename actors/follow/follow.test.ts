@@ -5,7 +5,14 @@ import type { LogEntry } from '#storage/entry.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { Chain } from './chain.ts'
 import { Rings } from './rings.ts'
-import { entriesMessage, followReply, followRequest, readFollowReply, readFollowRequest, readHostMessage } from './wire.ts'
+import {
+  entriesMessage,
+  followReply,
+  followRequest,
+  readFollowReply,
+  readFollowRequest,
+  readHostMessage,
+} from './wire.ts'
 import type { ChainMessage } from './wire.ts'
 
 function entry(pos: number, roomId = '!room:test.local'): LogEntry {
@@ -68,11 +75,16 @@ describe('a chain', () => {
   })
 
   it('never proves a position of which a message was lost, whatever is dropped, repeated or reordered', () => {
-    const faults = fc.array(fc.constantFrom('drop', 'repeat', 'swap', 'keep', 'keep', 'keep'), { minLength: 1, maxLength: 30 })
+    const faults = fc.array(fc.constantFrom('drop', 'repeat', 'swap', 'keep', 'keep', 'keep'), {
+      minLength: 1,
+      maxLength: 30,
+    })
     fc.assert(
       fc.property(faults, (plan) => {
         const sent = plan.map((_, i) => message(i * 2, i * 2 + 2))
-        const arriving = sent.flatMap((each, i) => (plan[i] === 'drop' ? [] : plan[i] === 'repeat' ? [each, each] : [each]))
+        const arriving = sent.flatMap((each, i) =>
+          plan[i] === 'drop' ? [] : plan[i] === 'repeat' ? [each, each] : [each],
+        )
         for (const [i, fault] of plan.entries()) {
           const [a, b] = [arriving[i], arriving[i + 1]]
           if (fault === 'swap' && a !== undefined && b !== undefined) arriving.splice(i, 2, b, a)
@@ -83,7 +95,8 @@ describe('a chain', () => {
           const verdict = chain.accept(each)
           if (verdict === 'next') taken.add(each.to)
           if (verdict === 'broken') chain.enterUnknown()
-          for (let to = 2; to <= (chain.proven ?? 0); to += 2) assert.ok(taken.has(to), `${to} is proven and was not taken`)
+          for (let to = 2; to <= (chain.proven ?? 0); to += 2)
+            assert.ok(taken.has(to), `${to} is proven and was not taken`)
         }
       }),
     )
@@ -103,7 +116,10 @@ describe('rings', () => {
     assert.equal(ring.after(0), undefined)
     rings.establish(ring, 7)
     assert.equal(ring.after(6), undefined)
-    assert.deepEqual(ring.after(7)?.map(({ pos }) => pos), [9])
+    assert.deepEqual(
+      ring.after(7)?.map(({ pos }) => pos),
+      [9],
+    )
   })
 
   it('know from where on they are complete when they have let go of the oldest', () => {
@@ -114,7 +130,10 @@ describe('rings', () => {
     rings.establish(ring, 0)
     for (let pos = 1; pos <= 6; pos++) rings.push(entry(pos))
     assert.equal(ring.after(1), undefined)
-    assert.deepEqual(ring.after(2)?.map(({ pos }) => pos), [3, 4, 5, 6])
+    assert.deepEqual(
+      ring.after(2)?.map(({ pos }) => pos),
+      [3, 4, 5, 6],
+    )
     assert.deepEqual(ring.after(6), [])
   })
 
@@ -146,7 +165,10 @@ describe('the wire', () => {
     const sent = message(4, 6)
     const read = readHostMessage(entriesMessage(sent))
     assert.equal(read?.kind, 'entries')
-    assert.deepEqual(read?.kind === 'entries' && read.message, { ...sent, entries: JSON.parse(JSON.stringify(sent.entries)) })
+    assert.deepEqual(read?.kind === 'entries' && read.message, {
+      ...sent,
+      entries: JSON.parse(JSON.stringify(sent.entries)),
+    })
   })
 
   it('carries requests and replies, and refuses what is none', () => {

@@ -33,7 +33,7 @@ export interface HostFeedOptions {
 const calmPollMs = 3000
 const alertPollMs = 1000
 /** A head that the chain has not reached after so long was announced by a message that is lost. Milliseconds. */
-const lostAfterMs = 1500
+const lostAfterMs = 1000
 
 type EntriesListener = (shard: number, entries: readonly LogEntry[]) => void
 
@@ -153,7 +153,9 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   host(hostId: string): void {
     this.#leaveHost()
     this.#hostId = hostId
-    this.#hostSubscription = this.#options.bus.subscribe(hostSubject(hostId), (message) => this.#onMessage(message))
+    this.#hostSubscription = this.#options.bus.subscribe(hostSubject(hostId), (message) =>
+      this.#onMessage(message),
+    )
     this.#hostSubscription.catch((error: unknown) => reportFollow({ what: 'request-failed', error }))
     for (const { shard, state } of this.#chains) {
       if (state === 'local') continue
@@ -250,7 +252,8 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   #takeTyping(typing: FollowReply['typing']): void {
     for (const [roomId, userIds] of Object.entries(typing)) {
-      if (this.typing(roomId).userIds.join() !== userIds.join()) this.ephemeral({ roomId, type: 'm.typing', userIds })
+      if (this.typing(roomId).userIds.join() !== userIds.join())
+        this.ephemeral({ roomId, type: 'm.typing', userIds })
     }
   }
 
@@ -309,9 +312,12 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
       return
     }
     if (chain.state !== 'chained' || head <= chain.proven) return
-    const now = this.#options.clock.monotonic()
-    chain.lag ??= { head, since: now }
-    if (now - chain.lag.since >= lostAfterMs) this.#restart(shard, 'the head is above the chain')
+    if (chain.lag !== undefined) return
+    const lag = { head }
+    chain.lag = lag
+    this.#options.clock.after(lostAfterMs, () => {
+      if (chain.lag === lag && !this.#closed) this.#restart(shard, 'the head is above the chain')
+    })
   }
 
   #schedulePoll(): void {

@@ -98,7 +98,9 @@ export class FollowLeader implements AsyncDisposable {
     const { shard, epoch, head } = change
     this.#drop(shard)
     if (change.what === 'lost') return this.#options.local.lost(shard)
-    const subscription = this.#options.bus.serve(shardSubject(shard), async (message) => this.#answer(shard, message))
+    const subscription = this.#options.bus.serve(shardSubject(shard), async (message) =>
+      this.#answer(shard, message),
+    )
     // A bus that is away refuses: then nobody follows from elsewhere until the shard is claimed again, and all of them poll.
     subscription.catch((error: unknown) => reportFollow({ what: 'serve-failed', shard, error }))
     this.#shards.set(shard, { epoch, head, followers: new Map(), typing: new Map(), subscription })
@@ -134,7 +136,11 @@ export class FollowLeader implements AsyncDisposable {
     if (idle) this.#idleTimer ??= this.#options.clock.after(idleMessageMs, () => this.#sendIdle())
   }
 
-  #sendTo(follower: Follower, at: { shard: number; epoch: number; to: number }, entries: readonly LogEntry[]): void {
+  #sendTo(
+    follower: Follower,
+    at: { shard: number; epoch: number; to: number },
+    entries: readonly LogEntry[],
+  ): void {
     const { shard, epoch, to } = at
     const message: ChainMessage = { shard, epoch, chain: follower.chain, prev: follower.to, to, entries }
     follower.to = to
@@ -193,7 +199,9 @@ export class FollowLeader implements AsyncDisposable {
 
 /** The shard of the user whom each entry concerns, computed once for all followers. */
 function userShardsOf(entries: readonly LogEntry[], shardCount: number): readonly (bigint | undefined)[] {
-  return entries.map(({ userId }) => (userId === undefined ? undefined : maskWith(0n, shardOf(userId, shardCount))))
+  return entries.map(({ userId }) =>
+    userId === undefined ? undefined : maskWith(0n, shardOf(userId, shardCount)),
+  )
 }
 
 function isFor(follower: Follower, entry: LogEntry, userShard: bigint | undefined): boolean {

@@ -98,7 +98,9 @@ export class FollowRequests {
     pending.timer = this.#options.clock.after(delayMs, () => {
       pending.timer = undefined
       pending.dueIn = Infinity
-      this.#request(shard, pending).catch((error: unknown) => reportFollow({ what: 'request-failed', shard, error }))
+      this.#request(shard, pending).catch((error: unknown) =>
+        reportFollow({ what: 'request-failed', shard, error }),
+      )
     })
   }
 

@@ -1,6 +1,6 @@
 /**
  * What the owner of a shard and the hosts that follow it say to each other. Requests go to `shardSubject`, what follows from
- * them to `hostSubject`. Every kind is listed in `actors/contracts.txt`.
+ * them to `hostSubject`. A program that meets a kind that it does not know passes it over, and the chain shows that something is missing.
  */
 
 import { isJsonObject, type JsonObject, type JsonValue } from '#protocol/json/types.ts'

@@ -29,7 +29,10 @@ export class Backups {
     this.#core = core
   }
 
-  async create({ algorithm, authData }: UserMessages['createBackup']['request']): Promise<{ version: string }> {
+  async create({
+    algorithm,
+    authData,
+  }: UserMessages['createBackup']['request']): Promise<{ version: string }> {
     await this.#ready()
     const { reads } = this.#core.context
     const version = (await readLastBackupVersion(reads, this.#core.userId)) + 1
@@ -89,7 +92,11 @@ export class Backups {
     return this.#changed(draft, backup, backup.count + added)
   }
 
-  async deleteKeys({ version, roomId, sessionId }: UserMessages['deleteBackupKeys']['request']): Promise<Result> {
+  async deleteKeys({
+    version,
+    roomId,
+    sessionId,
+  }: UserMessages['deleteBackupKeys']['request']): Promise<Result> {
     await this.#ready()
     const backup = await this.#existing(version)
     const scope = { userId: this.#core.userId, version: backup.version, ...pick(roomId, sessionId) }
@@ -179,7 +186,10 @@ function parseBackupKey({ roomId, sessionId, data }: BackupKey): ParsedKey {
   const sessionData = objectField(data, 'session_data')
   const isVerified = field(data, 'is_verified')
   if (sessionData === undefined || typeof isVerified !== 'boolean') {
-    throw new MatrixError('M_BAD_JSON', 'A key needs "session_data", an object, and "is_verified", true or false.')
+    throw new MatrixError(
+      'M_BAD_JSON',
+      'A key needs "session_data", an object, and "is_verified", true or false.',
+    )
   }
   return {
     roomId,
@@ -213,7 +223,10 @@ function keyName({ roomId, sessionId }: { readonly roomId: string; readonly sess
 }
 
 /** Scope of a read. The endpoints have checked the room id. */
-function pick(roomId: string | undefined, sessionId: string | undefined): { roomId?: RoomId; sessionId?: string } {
+function pick(
+  roomId: string | undefined,
+  sessionId: string | undefined,
+): { roomId?: RoomId; sessionId?: string } {
   return {
     ...(roomId === undefined ? {} : { roomId: roomId as RoomId }),
     ...(sessionId === undefined ? {} : { sessionId }),

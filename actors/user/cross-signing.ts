@@ -20,7 +20,11 @@ type KeySet = Partial<Record<CrossSigningUsage, JsonObject>>
 /** A signature that was looked at: good, with where it belongs, or why it was refused. */
 type Verdict =
   | { readonly ok: true; readonly signerKeyId: string; readonly signature: string; readonly isNew: boolean }
-  | { readonly ok: false; readonly errcode: 'M_INVALID_SIGNATURE' | 'M_NOT_FOUND' | 'M_BAD_JSON'; readonly error: string }
+  | {
+      readonly ok: false
+      readonly errcode: 'M_INVALID_SIGNATURE' | 'M_NOT_FOUND' | 'M_BAD_JSON'
+      readonly error: string
+    }
 
 const noSuchKey: Verdict = { ok: false, errcode: 'M_NOT_FOUND', error: 'There is no such key.' }
 const badSignature: Verdict = {
@@ -51,8 +55,15 @@ export class CrossSigning {
     if (changed.length === 0) return
     const draft = this.#core.draft()
     if (changed.includes('master') && present.master !== undefined) await this.#drop(draft, present, given)
+    else if (changed.includes('self_signing') && present.self_signing !== undefined) {
+      await this.#dropSignatures(draft, publicPart(present.self_signing)?.keyId)
+    }
     for (const usage of changed) {
-      draft.put('cross_signing_key', { user_id: this.#core.userId, usage, json: JSON.stringify(given[usage]) })
+      draft.put('cross_signing_key', {
+        user_id: this.#core.userId,
+        usage,
+        json: JSON.stringify(given[usage]),
+      })
     }
     draft.changeDeviceList()
     void this.#core.decide(draft)
@@ -131,12 +142,19 @@ export class CrossSigning {
 
   /** A new master key ends what was signed under the one before, and the keys that it had signed. */
   async #drop(draft: Draft, present: KeySet, given: KeySet): Promise<void> {
-    const { userId, context } = this.#core
+    const { userId } = this.#core
     for (const usage of usagesOf(present)) {
       if (given[usage] !== undefined) continue
       draft.put('cross_signing_key', { user_id: userId, usage, json: '', deleted: true })
     }
+    await this.#dropSignatures(draft, undefined)
+  }
+
+  /** Removes the signatures on the user's own keys, all or those by one key. */
+  async #dropSignatures(draft: Draft, signerKeyId: string | undefined): Promise<void> {
+    const { userId, context } = this.#core
     for (const old of await readKeySignatures(context.reads, [userId], userId)) {
+      if (signerKeyId !== undefined && old.signerKeyId !== signerKeyId) continue
       draft.put('key_signature', {
         signer_id: userId,
         target_user: userId,
@@ -148,13 +166,7 @@ export class CrossSigning {
     }
   }
 
-  #judge(item: {
-    target: string
-    targetKey: string
-    object: JsonValue
-    own: KeySet
-    keys: KeySet
-  }): Verdict {
+  #judge(item: { target: string; targetKey: string; object: JsonValue; own: KeySet; keys: KeySet }): Verdict {
     const { target, targetKey, object, own, keys } = item
     if (!isJsonObject(object)) return { ok: false, errcode: 'M_BAD_JSON', error: 'A key is a JSON object.' }
     const master = keys.master && publicPart(keys.master)

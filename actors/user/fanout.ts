@@ -17,7 +17,7 @@ import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Membership } from '#storage/log-kinds.ts'
 import type { Reads } from '#storage/reads.ts'
-import { readFollowCursor, readFollowRows } from '#storage/users/following.ts'
+import { readFollowBacklogs, readFollowRows, type FollowBacklog } from '#storage/users/following.ts'
 import { readProfile } from '#storage/users/profiles.ts'
 import { readAccount } from '#storage/users/accounts.ts'
 import { joinedRooms } from '#storage/rooms/membership.ts'
@@ -25,13 +25,11 @@ import { readRoomsOfUser } from '#storage/users/rooms-of-user.ts'
 import type { LogRef, WriteRows } from '#storage/writes.ts'
 import type { MemberProfile } from '../room/messages.ts'
 import type { Asker } from '../runtime/client.ts'
-import { delay, type Clock } from '../runtime/clock.ts'
+import { delay, type Clock, type Timer } from '../runtime/clock.ts'
 import { fanoutFailed } from './events.ts'
 
 /** What rooms are told: `devices` for the device list, `profile` for name and avatar. */
 export type FanoutKind = 'devices' | 'profile'
-
-const fanoutKinds: readonly FanoutKind[] = ['devices', 'profile']
 
 /** Rooms that are told at once for one user. */
 const roomsAtOnce = 16
@@ -41,6 +39,9 @@ const leavable: ReadonlySet<Membership> = new Set(['join', 'invite', 'knock'])
 
 const firstRetryMs = 200
 const lastRetryMs = 30_000
+
+/** Milliseconds in which claims of several shards come together to be looked through in one statement. */
+const recoveryDelayMs = 200
 
 /** Rows that are read at once from a shard's log at its claim. */
 const recoveryPage = 500
@@ -55,11 +56,6 @@ export interface FanoutJob {
   /** Resolves when the job has ended or been forgotten. */
   readonly ended: Promise<void>
   readonly end: () => void
-}
-
-interface FollowedPart {
-  readonly shard: number
-  readonly kind: FanoutKind
 }
 
 type Change = Pick<FanoutJob, 'kind' | 'userId' | 'shard' | 'at'>
@@ -84,11 +80,19 @@ export class Fanout {
   readonly #shards = new Map<number, OwnedShard>()
   /** The last job of each user and kind: two changes of one user reach a room in their order. */
   readonly #last = new Map<string, FanoutJob>()
+  readonly #claimed = new Set<number>()
+  #recovery: Timer | undefined = undefined
 
   /** The shard has become ours: what its last owner left is told now. */
   shardClaimed(shard: number, services: FanoutServices): void {
-    const owned = this.#owned(shard)
-    for (const kind of fanoutKinds) void this.#recover(services, owned, { shard, kind })
+    this.#owned(shard)
+    this.#claimed.add(shard)
+    this.#recovery ??= services.clock.after(recoveryDelayMs, () => {
+      this.#recovery = undefined
+      const shards = [...this.#claimed]
+      this.#claimed.clear()
+      void this.#recover(services, shards)
+    })
   }
 
   /** The shard is somebody else's: he finds what is still to be told after the cursor. */
@@ -102,6 +106,7 @@ export class Fanout {
 
   /** Forgets everything; nothing is told any more. */
   dispose(): void {
+    this.#recovery?.cancel()
     for (const shard of this.#shards.keys()) this.shardLost(shard)
   }
 
@@ -193,42 +198,50 @@ export class Fanout {
     this.#forget(owned, job)
   }
 
-  /** Brings back what the shard's log holds after the cursor. The cursor cannot be moved before that is done. */
-  async #recover(services: FanoutServices, owned: OwnedShard, part: FollowedPart): Promise<void> {
-    const { shard, kind } = part
-    const { signal } = owned.controller
-    for (let wait = firstRetryMs; !signal.aborted; wait = Math.min(wait * 2, lastRetryMs)) {
+  /** Brings back what the shards' logs hold after their cursors. A cursor cannot be moved before that is done. */
+  async #recover(services: FanoutServices, shards: readonly number[]): Promise<void> {
+    const mine = (): number[] => shards.filter((shard) => this.#shards.has(shard))
+    for (let wait = firstRetryMs; mine().length > 0; wait = Math.min(wait * 2, lastRetryMs)) {
       try {
-        const stored = await readFollowCursor(services.reads, kind, shard)
-        const ended = await this.#readAfter(services, owned, part, stored)
-        if (!signal.aborted) owned.cursors.set(kind, { stored, ended })
+        const backlogs = await readFollowBacklogs(services.reads, mine(), recoveryPage)
+        await Promise.all(backlogs.map((backlog) => this.#resume(services, backlog)))
         return
       } catch (error) {
-        if (signal.aborted) return
-        fanoutFailed.publish({ kind, shard, error })
-        await delay(services.clock, wait, signal).catch(() => {})
+        fanoutFailed.publish({ kind: 'devices', shard: shards[0] ?? -1, error })
+        await delay(services.clock, wait)
       }
     }
   }
 
-  /** Makes jobs of all rows after a position that have none yet; returns the position up to which every row is a job or done. */
-  async #readAfter(
+  /** Makes jobs of all rows of a backlog, page by page. */
+  async #resume(services: FanoutServices, { kind, shard, stored, rows }: FollowBacklog): Promise<void> {
+    const owned = this.#shards.get(shard)
+    let after = stored
+    let page = rows
+    while (owned !== undefined && !owned.controller.signal.aborted) {
+      this.#takeRows(services, owned, { kind, shard, rows: page })
+      after = page.at(-1)?.pos ?? after
+      if (page.length < recoveryPage) {
+        owned.cursors.set(kind, { stored, ended: after })
+        return
+      }
+      page = await readFollowRows(services.reads, { kind, shard, after, limit: recoveryPage })
+    }
+  }
+
+  /** Makes jobs of rows that have none yet. */
+  #takeRows(
     services: FanoutServices,
     owned: OwnedShard,
-    { shard, kind }: FollowedPart,
-    cursor: number,
-  ): Promise<number> {
-    let after = cursor
-    for (;;) {
-      const rows = await readFollowRows(services.reads, { kind, shard, after, limit: recoveryPage })
-      const known = new Set([...owned.jobs].filter((job) => job.at.isPlaced).map((job) => job.at.pos))
-      for (const row of rows) {
-        after = row.pos
-        if (known.has(row.pos) || owned.controller.signal.aborted) continue
-        const at = { pos: row.pos, isPlaced: true } as const
-        this.#start(services, owned, this.#add(owned, { kind, shard, userId: row.userId, at }))
-      }
-      if (rows.length < recoveryPage) return after
+    { kind, shard, rows }: Pick<FollowBacklog, 'kind' | 'shard' | 'rows'>,
+  ): void {
+    const known = new Set([...owned.jobs].filter((job) => job.at.isPlaced).map((job) => job.at.pos))
+    for (const { pos, userId } of rows) {
+      if (known.has(pos)) continue
+      const job = this.#add(owned, { kind, shard, userId, at: { pos, isPlaced: true } })
+      this.#start(services, owned, job)
+      // No activation brought this job, so that one has to be asked to store how far it has come.
+      void job.ended.then(() => moveCursor(services, owned, job))
     }
   }
 }
@@ -246,6 +259,16 @@ function reached(owned: OwnedShard, kind: FanoutKind, ended: number): number {
   return pos
 }
 
+async function moveCursor({ ask }: FanoutServices, owned: OwnedShard, job: FanoutJob): Promise<void> {
+  if (owned.controller.signal.aborted) return
+  try {
+    await ask.ask('user', job.userId, 'moveCursor', {}, { signal: owned.controller.signal })
+  } catch (error) {
+    // Any later decision of the shard takes the cursor along.
+    fanoutFailed.publish({ kind: job.kind, shard: job.shard, error })
+  }
+}
+
 /** Tells every room that the user is in. Throws if one has not answered. */
 async function tellRooms(options: FanoutServices, job: FanoutJob, signal: AbortSignal): Promise<void> {
   const { reads, ask } = options
@@ -258,7 +281,9 @@ async function tellRooms(options: FanoutServices, job: FanoutJob, signal: AbortS
     return forEachRoom(rooms, (roomId) => ask.ask('room', roomId, 'deviceList', change, { signal }))
   }
   const profile = memberProfile(await readProfile(reads, userId))
-  return forEachRoom(rooms, (roomId) => ask.ask('room', roomId, 'profile', { ...change, profile }, { signal }))
+  return forEachRoom(rooms, (roomId) =>
+    ask.ask('room', roomId, 'profile', { ...change, profile }, { signal }),
+  )
 }
 
 /** An account that is closed leaves every room, declines every invite and takes every knock back. */
@@ -282,7 +307,8 @@ async function forEachRoom(
 
 /** A room that is gone, or that the user has just left, needs not be told. What may go better later is thrown on. */
 function ignoreRefusal(error: unknown): void {
-  if (error instanceof MatrixError && (error.errcode === 'M_NOT_FOUND' || error.errcode === 'M_FORBIDDEN')) return
+  if (error instanceof MatrixError && (error.errcode === 'M_NOT_FOUND' || error.errcode === 'M_FORBIDDEN'))
+    return
   throw error
 }
 

@@ -76,7 +76,10 @@ export function publicPart(key: JsonObject): PublicPart | undefined {
 }
 
 /** Whether an object bears a good signature of a user's key. */
-export function isSignedWith(object: JsonObject, signer: { userId: string; keyId: string; publicKey: string }): boolean {
+export function isSignedWith(
+  object: JsonObject,
+  signer: { userId: string; keyId: string; publicKey: string },
+): boolean {
   const ofUser = objectField(objectField(object, 'signatures') ?? {}, signer.userId) ?? {}
   const key = publicKeyFromBase64(signer.publicKey)
   return key !== undefined && isSignedBy(signedText(object), field(ofUser, signer.keyId), key)
@@ -109,5 +112,7 @@ function checkSize(object: JsonObject): void {
     if (error instanceof JsonError) throw new MatrixError('M_BAD_JSON', error.message, { cause: error })
     throw error
   }
-  throw new MatrixError('M_TOO_LARGE', `An object with keys can take ${maxKeyObjectBytes} bytes.`, { status: 400 })
+  throw new MatrixError('M_TOO_LARGE', `An object with keys can take ${maxKeyObjectBytes} bytes.`, {
+    status: 400,
+  })
 }

@@ -113,7 +113,11 @@ export class Keys {
   }
 
   /** The oldest one-time key, which is gone then, or the fallback key. */
-  async #take(draft: Draft, deviceId: string, algorithm: string): Promise<Record<string, JsonValue> | undefined> {
+  async #take(
+    draft: Draft,
+    deviceId: string,
+    algorithm: string,
+  ): Promise<Record<string, JsonValue> | undefined> {
     const { reads } = this.#core.context
     const device = { userId: this.#core.userId, deviceId }
     const stock = await this.#stock(deviceId)
@@ -234,12 +238,14 @@ export class Keys {
 }
 
 function parseKey(id: string, key: JsonValue): { algorithm: string; key_id: string; json: string } {
-  if (!isKeyId(id)) throw new MatrixError('M_BAD_JSON', `"${id.slice(0, 100)}" is not a key id: algorithm:name.`)
+  if (!isKeyId(id))
+    throw new MatrixError('M_BAD_JSON', `"${id.slice(0, 100)}" is not a key id: algorithm:name.`)
   if (typeof key !== 'string' && (typeof key !== 'object' || key === null || Array.isArray(key))) {
     throw new MatrixError('M_BAD_JSON', `The key ${id} must be a string or an object.`)
   }
   const json = JSON.stringify(key)
-  if (json.length > maxKeyBytes) throw new MatrixError('M_TOO_LARGE', `The key ${id} is too large.`, { status: 400 })
+  if (json.length > maxKeyBytes)
+    throw new MatrixError('M_TOO_LARGE', `The key ${id} is too large.`, { status: 400 })
   const colon = id.indexOf(':')
   return { algorithm: id.slice(0, colon), key_id: id.slice(colon + 1), json }
 }

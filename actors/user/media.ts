@@ -27,10 +27,15 @@ async function putMedia(
   const { reads, clock } = core.context
   const present = await readMedia(reads, mediaId)
   if (present !== undefined) {
-    if (present.userId !== core.userId) throw new MatrixError('M_FORBIDDEN', 'The media id is that of another user.')
+    if (present.userId !== core.userId)
+      throw new MatrixError('M_FORBIDDEN', 'The media id is that of another user.')
     if (present.size !== undefined) {
-      if (present.sha256 !== undefined && Buffer.from(present.sha256).toString('base64') === sha256) return nothing
-      throw new MatrixError('M_CANNOT_OVERWRITE_MEDIA', 'Something has been uploaded under this media id already.')
+      if (present.sha256 !== undefined && Buffer.from(present.sha256).toString('base64') === sha256)
+        return nothing
+      throw new MatrixError(
+        'M_CANNOT_OVERWRITE_MEDIA',
+        'Something has been uploaded under this media id already.',
+      )
     }
     if (present.expiresAt !== undefined && present.expiresAt <= clock.now()) {
       throw new MatrixError('M_NOT_FOUND', 'The time for uploading under this media id is over.')

@@ -24,7 +24,8 @@ export class Profile {
   async erase(draft: Draft): Promise<void> {
     const fields = await this.#load()
     if (fields.size === 0) return
-    for (const key of fields.keys()) draft.put('profile', { user_id: this.#core.userId, key, value: '', deleted: true })
+    for (const key of fields.keys())
+      draft.put('profile', { user_id: this.#core.userId, key, value: '', deleted: true })
     draft.changeProfile([...fields.keys()])
     fields.clear()
   }

@@ -1,13 +1,7 @@
 /** Edits of push rules. The rules themselves are in `protocol/push`; stored is only what differs from the defaults. */
 
 import type { JsonObject } from '#protocol/json/types.ts'
-import {
-  deleteRule,
-  parseRuleKind,
-  putRule,
-  setRuleActions,
-  setRuleEnabled,
-} from '#protocol/push/ruleset.ts'
+import { deleteRule, parseRuleKind, putRule, setRuleActions, setRuleEnabled } from '#protocol/push/ruleset.ts'
 import type { StoredRules } from '#protocol/push/stored-rules.ts'
 import { pushRulesType, type AccountData } from './account-data.ts'
 import { nothing, type UserCore, type UserHandlers } from './core.ts'

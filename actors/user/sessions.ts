@@ -10,7 +10,7 @@ import type { Account } from '#storage/users/accounts.ts'
 import { readDeviceTokens, readLoginToken, readRefreshToken, readSession } from '#storage/users/tokens.ts'
 import type { Draft, UserCore, UserHandlers } from './core.ts'
 import { nothing } from './core.ts'
-import type { NewSession, UserMessages } from './messages.ts'
+import type { NewSession, Register, UserMessages } from './messages.ts'
 
 type Kinds =
   | 'register'
@@ -31,27 +31,7 @@ export interface SessionHooks {
 
 export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandlers<Kinds> {
   return {
-    register: async ({ passwordHash, admin, session, displayName }) => {
-      if (core.account !== undefined) return registerAgain(core, core.account, { passwordHash, session })
-      const createdAt = core.context.clock.now()
-      const draft = core.draft()
-      core.account = {
-        userId: core.userId,
-        createdAt,
-        passwordHash,
-        admin,
-        deactivatedAt: undefined,
-        erased: false,
-      }
-      putAccount(core, draft)
-      if (displayName !== undefined) {
-        draft.put('profile', { user_id: core.userId, key: 'displayname', value: JSON.stringify(displayName) })
-        draft.changeProfile(['displayname'])
-      }
-      if (session !== undefined) openSession(core, draft, session)
-      void core.decide(draft)
-      return nothing
-    },
+    register: (request) => register(core, request),
 
     login: async ({ session }) => {
       core.openAccount()
@@ -68,21 +48,13 @@ export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandle
     refresh: (request) => refresh(core, request),
 
     logout: async ({ deviceIds }) => {
-      const gone = deviceIds === 'all' ? [...core.devices.keys()] : deviceIds.filter((id) => core.devices.has(id))
+      const gone =
+        deviceIds === 'all' ? [...core.devices.keys()] : deviceIds.filter((id) => core.devices.has(id))
       if (gone.length > 0) await removeDevices(core, hooks, gone)
       return nothing
     },
 
-    setPassword: async ({ passwordHash, logoutDevices, keepDeviceId }) => {
-      const account = core.openAccount()
-      const draft = core.draft()
-      core.account = { ...account, passwordHash }
-      putAccount(core, draft)
-      const gone = logoutDevices ? [...core.devices.keys()].filter((id) => id !== keepDeviceId) : []
-      if (gone.length > 0) await closeDevices(core, hooks, draft, gone)
-      void core.decide(draft)
-      return nothing
-    },
+    setPassword: (request) => setPassword(core, hooks, request),
 
     addLoginToken: async ({ tokenHash, expiresAt }) => {
       core.openAccount()
@@ -104,6 +76,46 @@ export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandle
 
     seen: (request) => seen(core, request),
   }
+}
+
+/** Makes the account. Throws M_USER_IN_USE unless this is the same registration again. */
+async function register(
+  core: UserCore,
+  { passwordHash, admin, session, displayName }: Register,
+): Promise<typeof nothing> {
+  if (core.account !== undefined) return registerAgain(core, core.account, { passwordHash, session })
+  const draft = core.draft()
+  core.account = {
+    userId: core.userId,
+    createdAt: core.context.clock.now(),
+    passwordHash,
+    admin,
+    deactivatedAt: undefined,
+    erased: false,
+  }
+  putAccount(core, draft)
+  if (displayName !== undefined) {
+    draft.put('profile', { user_id: core.userId, key: 'displayname', value: JSON.stringify(displayName) })
+    draft.changeProfile(['displayname'])
+  }
+  if (session !== undefined) openSession(core, draft, session)
+  void core.decide(draft)
+  return nothing
+}
+
+async function setPassword(
+  core: UserCore,
+  hooks: SessionHooks,
+  { passwordHash, logoutDevices, keepDeviceId }: UserMessages['setPassword']['request'],
+): Promise<typeof nothing> {
+  const account = core.openAccount()
+  const draft = core.draft()
+  core.account = { ...account, passwordHash }
+  putAccount(core, draft)
+  const gone = logoutDevices ? [...core.devices.keys()].filter((id) => id !== keepDeviceId) : []
+  if (gone.length > 0) await closeDevices(core, hooks, draft, gone)
+  void core.decide(draft)
+  return nothing
 }
 
 /**

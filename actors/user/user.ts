@@ -15,7 +15,14 @@ import type { ServerName } from '#protocol/ids/server-name.ts'
 import { parseUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
 import { readAccount } from '#storage/users/accounts.ts'
 import { readDevices } from '#storage/users/devices.ts'
-import type { Actor, ActorContext, ActorDefinition, Caller, ReplyWithBody, RequestOf } from '../runtime/contract.ts'
+import type {
+  Actor,
+  ActorContext,
+  ActorDefinition,
+  Caller,
+  ReplyWithBody,
+  RequestOf,
+} from '../runtime/contract.ts'
 import { accountDataHandlers, AccountData, ignoredUsersIn } from './account-data.ts'
 import { accountHandlers } from './accounts.ts'
 import { Backups, backupHandlers } from './backup.ts'
@@ -95,7 +102,8 @@ class UserActor implements Actor<UserMessages> {
     const keys = new Keys(core)
     const crossSigning = new CrossSigning(core)
     const hooks: SessionHooks = {
-      devicesRemoved: (draft, deviceIds, hadKeys) => removeWithDevices({ keys, inboxes }, draft, deviceIds, hadKeys),
+      devicesRemoved: (draft, deviceIds, hadKeys) =>
+        removeWithDevices({ keys, inboxes }, draft, deviceIds, hadKeys),
     }
     this.#handlers = {
       ...sessionHandlers(core, hooks),

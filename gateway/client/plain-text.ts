@@ -4,7 +4,10 @@ import { z } from 'zod'
 
 /** A string of at most `max` characters without U+0000. */
 export function plainText(max: number): z.ZodString {
-  return z.string().max(max).regex(/^[^\0]*$/, 'must not contain U+0000')
+  return z
+    .string()
+    .max(max)
+    .regex(/^[^\0]*$/, 'must not contain U+0000')
 }
 
 /** True for what may be looked for in a text column. */

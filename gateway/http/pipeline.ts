@@ -9,6 +9,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
+import { MatrixError } from '#protocol/errors.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Reads } from '#storage/reads.ts'
 import type { Asker } from '#actors/runtime/client.ts'
@@ -23,7 +24,7 @@ import { LastSeen } from './last-seen.ts'
 import { perAddress } from './rate-limit.ts'
 import { addressGroup, clientAddress, splitTarget } from './request.ts'
 import { sendAnswer, sendPreflight, sendResult } from './respond.ts'
-import type { Match, Router } from './router.ts'
+import { hasNul, type Match, type Router } from './router.ts'
 import type { SessionCache } from './session-cache.ts'
 
 export interface PipelineOptions {
@@ -122,11 +123,12 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
     this.#startedMs = services.clock.monotonic()
   }
 
-  /** Finds the endpoint. Throws M_UNRECOGNIZED. */
+  /** Finds the endpoint. Throws M_UNRECOGNIZED, M_INVALID_PARAM. */
   route(): void {
     const { path, query } = splitTarget(this.#request.url ?? '/')
-    this.#query = query
     this.#match = this.#options.router.match(this.#request.method ?? 'GET', path)
+    if (hasNul(query)) throw new MatrixError('M_INVALID_PARAM', 'The query must not contain U+0000.')
+    this.#query = query
   }
 
   authenticate(): Requester | undefined | Promise<Requester> {

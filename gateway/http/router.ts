@@ -44,9 +44,11 @@ export class Router {
   /**
    * The route of a request. `path` is the undecoded path without query.
    * Throws M_UNRECOGNIZED: 404 for an unknown path, 405 for a known one with another method; M_INVALID_PARAM for a path whose
-   * percent-encoding is broken. Client-server API v1.19, "Common error codes".
+   * percent-encoding is broken or that contains U+0000. Client-server API v1.19, "Common error codes".
    */
   match(method: string, path: string): Match {
+    // No identifier may contain it, and Postgres cannot store it.
+    if (hasNul(path)) throw new MatrixError('M_INVALID_PARAM', 'The path must not contain U+0000.')
     const match = this.#lookUp(method, path)
     if (match !== undefined) return match
     if (!isDecodable(path)) throw new MatrixError('M_INVALID_PARAM', 'The path is not percent-encoded UTF-8.')
@@ -72,6 +74,11 @@ export class Router {
 const emptyQuery = {}
 
 function noHandler(): void {}
+
+/** Whether percent-encoded text contains U+0000. An encoded percent sign before `00` is `%2500` and no such case. */
+export function hasNul(encoded: string): boolean {
+  return encoded.includes('%00')
+}
 
 function isDecodable(path: string): boolean {
   try {

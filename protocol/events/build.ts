@@ -1,7 +1,7 @@
 // Building of this server's own events. The envelope is written by hand, its keys in canonical order, because every
 // send passes here: the content is serialised once, and the event is never parsed or sorted as a whole.
 
-import type { EventId } from '../ids/event-id.ts'
+import { isEventIdOfFormat, type EventId } from '../ids/event-id.ts'
 import type { RoomId } from '../ids/room-id.ts'
 import { serverOf, type UserId } from '../ids/user-id.ts'
 import { canonicalJson, canonicalString } from '../json/canonical.ts'
@@ -13,10 +13,10 @@ import {
   maxPrevEvents,
   utf8Bytes,
 } from '../json/limits.ts'
-import type { JsonObject } from '../json/types.ts'
+import type { JsonArray, JsonObject } from '../json/types.ts'
 import { MatrixError } from '../errors.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
-import { eventIdOfReference, referenceJson, sha256Base64 } from './hash.ts'
+import { eventIdOf, eventIdOfReference, referenceJson, sha256Base64 } from './hash.ts'
 import type { Pdu } from './pdu.ts'
 import { redactContent } from './redact.ts'
 
@@ -37,6 +37,16 @@ export interface EventFields {
   readonly originServerTs: number
   /** The target of a redaction before version 11; from 11 on it stands in the content. */
   readonly redacts?: EventId | undefined
+  /** Demanded by versions 1 and 2, of no meaning in others. */
+  readonly explicitId?: ExplicitId | undefined
+}
+
+/** What an event needs in versions 1 and 2, whose ids are chosen and not computed. */
+export interface ExplicitId {
+  /** The id, made by `makeEventId`. */
+  readonly eventId: EventId
+  /** The reference hash (`referenceHash`) of each previous and auth event. */
+  readonly referenceHashes: ReadonlyMap<EventId, string>
 }
 
 /**
@@ -60,17 +70,17 @@ const signatureBytes = 27 + 32 + 86 + 7
 
 /**
  * Builds an event: content hash, canonical JSON, event id. Leaves room for one signature within 65,536 bytes.
- * Throws MatrixError M_TOO_LARGE for an event or a field above its limit, M_UNSUPPORTED_ROOM_VERSION for versions 1 and 2,
- * whose events refer to others by hash, and JsonError if the content is not canonical JSON.
+ * Throws MatrixError M_TOO_LARGE for an event or a field above its limit, M_BAD_JSON for a type or state key that contains U+0000,
+ * M_UNSUPPORTED_ROOM_VERSION for versions 1 and 2 without `explicitId`, and JsonError if the content is not canonical JSON.
  * Server-server API v1.19, "Adding hashes and signatures to outgoing events".
  */
 export function buildEvent(rules: RoomVersionRules, fields: EventFields): BuiltEvent {
-  refuseOldVersions(rules)
   checkFields(rules, fields)
+  const form = formOf(rules, fields)
   const contentJson = canonicalJson(fields.content)
-  const head = `{"auth_events":${idList(fields.authEvents)},"content":`
-  const depth = `,"depth":${fields.depth},`
-  const tail = tailJson(fields)
+  const head = `{"auth_events":${canonicalJson(form.authEvents)},"content":`
+  const depth = `,"depth":${fields.depth},${form.idJson}`
+  const tail = tailJson(fields, form, false)
   const sha256 = sha256Base64(head + contentJson + depth + tail)
   const hashes = `"hashes":{"sha256":"${sha256}"},`
   const json = head + contentJson + depth + hashes + tail
@@ -79,11 +89,11 @@ export function buildEvent(rules: RoomVersionRules, fields: EventFields): BuiltE
     throw new MatrixError('M_TOO_LARGE', `The event is larger than ${maxEventBytes} bytes.`)
   }
   const reference =
-    head + redactedContentJson(rules, fields, contentJson) + depth + hashes + tailJson(fields, true)
+    head + redactedContentJson(rules, fields, contentJson) + depth + hashes + tailJson(fields, form, true)
   return makeBuilt({
-    pdu: pduOf(fields, sha256),
+    pdu: pduOf(fields, form, sha256),
     json,
-    eventId: eventIdOfReference(rules, reference),
+    eventId: form.eventId ?? eventIdOfReference(rules, reference),
     reference,
     size,
   })
@@ -94,7 +104,6 @@ export function buildEvent(rules: RoomVersionRules, fields: EventFields): BuiltE
  * To be given nothing but events of this server's own users from its own tables.
  */
 export function reviveBuiltEvent(rules: RoomVersionRules, pdu: Pdu): BuiltEvent {
-  refuseOldVersions(rules)
   const { unsigned: _unsigned, signatures: _signatures, ...bare } = pdu
   // The cast is sound: both of the removed fields are optional in a Pdu.
   const own = bare as Pdu
@@ -103,7 +112,7 @@ export function reviveBuiltEvent(rules: RoomVersionRules, pdu: Pdu): BuiltEvent 
   return makeBuilt({
     pdu: own,
     json,
-    eventId: eventIdOfReference(rules, reference),
+    eventId: rules.eventIdFormat === 'v1' ? eventIdOf(rules, own) : eventIdOfReference(rules, reference),
     reference,
     size: utf8Bytes(json),
   })
@@ -114,17 +123,42 @@ function makeBuilt(event: Omit<BuiltEvent, typeof built>): BuiltEvent {
   return event as BuiltEvent
 }
 
-function refuseOldVersions(rules: RoomVersionRules): void {
-  if (rules.eventIdFormat !== 'v1') return
-  throw new MatrixError(
-    'M_UNSUPPORTED_ROOM_VERSION',
-    `Events of room version ${rules.id} cannot be created here.`,
-  )
+/** What the room version's event format decides: how others are referred to, and where the id comes from. */
+interface EventForm {
+  readonly authEvents: JsonArray
+  readonly prevEvents: JsonArray
+  /** The id of an event that has one of its own, and the member that states it. */
+  readonly eventId: EventId | undefined
+  readonly idJson: string
+}
+
+function formOf(rules: RoomVersionRules, fields: EventFields): EventForm {
+  const { authEvents, prevEvents, explicitId } = fields
+  if (rules.eventIdFormat !== 'v1') return { authEvents, prevEvents, eventId: undefined, idJson: '' }
+  if (explicitId === undefined) {
+    throw new MatrixError(
+      'M_UNSUPPORTED_ROOM_VERSION',
+      `Events of room version ${rules.id} cannot be created here.`,
+    )
+  }
+  const { eventId, referenceHashes } = explicitId
+  assertOurs(isEventIdOfFormat('v1', eventId), 'build.event_id')
+  const withHash = (id: EventId): JsonArray => {
+    const sha256 = referenceHashes.get(id)
+    assertOurs(sha256 !== undefined, 'build.reference_hash')
+    return [id, { sha256: sha256 ?? '' }]
+  }
+  return {
+    authEvents: authEvents.map(withHash),
+    prevEvents: prevEvents.map(withHash),
+    eventId,
+    idJson: `"event_id":${canonicalString(eventId)},`,
+  }
 }
 
 function checkFields(rules: RoomVersionRules, fields: EventFields): void {
-  checkSize('type', fields.type)
-  if (fields.stateKey !== undefined) checkSize('state_key', fields.stateKey)
+  checkText('type', fields.type)
+  if (fields.stateKey !== undefined) checkText('state_key', fields.stateKey)
   const isCreate = fields.type === 'm.room.create'
   assertOurs((fields.roomId === undefined) === (rules.roomIdIsCreateHash && isCreate), 'build.room_id')
   assertOurs(
@@ -134,7 +168,9 @@ function checkFields(rules: RoomVersionRules, fields: EventFields): void {
   assertOurs(isInteger(fields.depth) && isInteger(fields.originServerTs), 'build.integers')
 }
 
-function checkSize(name: string, text: string): void {
+function checkText(name: string, text: string): void {
+  // The specification allows it, but nobody means it, and implementations that keep these fields as C strings cut them there.
+  if (text.includes('\0')) throw new MatrixError('M_BAD_JSON', `${name} must not contain U+0000.`)
   if (text.length * 3 > maxFieldBytes && utf8Bytes(text) > maxFieldBytes) {
     throw new MatrixError('M_TOO_LARGE', `${name} is longer than ${maxFieldBytes} bytes.`)
   }
@@ -149,14 +185,9 @@ function isInteger(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= maxInteger
 }
 
-function idList(ids: readonly EventId[]): string {
-  // Event ids of version 3 and later consist of base64 characters, which need no escaping.
-  return ids.length === 0 ? '[]' : `["${ids.join('","')}"]`
-}
-
 /** The keys after `hashes`; redaction removes `redacts` and keeps the others. */
-function tailJson(fields: EventFields, redacted = false): string {
-  let text = `"origin_server_ts":${fields.originServerTs},"prev_events":${idList(fields.prevEvents)}`
+function tailJson(fields: EventFields, form: EventForm, redacted: boolean): string {
+  let text = `"origin_server_ts":${fields.originServerTs},"prev_events":${canonicalJson(form.prevEvents)}`
   if (fields.redacts !== undefined && !redacted) text += `,"redacts":${canonicalString(fields.redacts)}`
   if (fields.roomId !== undefined) text += `,"room_id":${canonicalString(fields.roomId)}`
   text += `,"sender":${canonicalString(fields.sender)}`
@@ -169,14 +200,15 @@ function redactedContentJson(rules: RoomVersionRules, fields: EventFields, conte
   return left === fields.content ? contentJson : canonicalJson(left)
 }
 
-function pduOf(fields: EventFields, sha256: string): Pdu {
+function pduOf(fields: EventFields, form: EventForm, sha256: string): Pdu {
   return {
-    auth_events: fields.authEvents,
+    auth_events: form.authEvents,
     content: fields.content,
     depth: fields.depth,
+    ...(form.eventId === undefined ? undefined : { event_id: form.eventId }),
     hashes: { sha256 },
     origin_server_ts: fields.originServerTs,
-    prev_events: fields.prevEvents,
+    prev_events: form.prevEvents,
     ...(fields.redacts === undefined ? undefined : { redacts: fields.redacts }),
     ...(fields.roomId === undefined ? undefined : { room_id: fields.roomId }),
     sender: fields.sender,

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { MatrixError } from '../errors.ts'
-import { parseEventId, type EventId } from '../ids/event-id.ts'
+import { makeEventId, parseEventId, type EventId } from '../ids/event-id.ts'
 import { parseRoomId } from '../ids/room-id.ts'
+import { parseServerName } from '../ids/server-name.ts'
 import { parseUserId } from '../ids/user-id.ts'
 import { canonicalJson } from '../json/canonical.ts'
 import type { JsonObject, JsonValue } from '../json/types.ts'
@@ -15,6 +17,7 @@ import {
   createEventOfRoom,
   eventIdOf,
   hasValidContentHash,
+  referenceHash,
   referenceJson,
   roomIdOfCreate,
 } from './hash.ts'
@@ -147,11 +150,39 @@ test('type and state key are limited in bytes', () => {
   tooLarge({ ...message, stateKey: 'é'.repeat(128) })
 })
 
-test('events of versions 1 and 2 are not built', () => {
-  assert.throws(
-    () => buildEvent(rules(2), message),
-    (e) => e instanceof MatrixError && e.errcode === 'M_UNSUPPORTED_ROOM_VERSION',
-  )
+test('events of versions 1 and 2 are not built without an id and the hashes that they refer by', () => {
+  for (const version of [1, 2]) {
+    assert.throws(
+      () => buildEvent(rules(version), message),
+      (e) => e instanceof MatrixError && e.errcode === 'M_UNSUPPORTED_ROOM_VERSION',
+    )
+  }
+  const explicitId = { eventId: makeEventId('x', parseServerName('a.org')), referenceHashes: new Map() }
+  assert.throws(() => buildEvent(rules(1), { ...message, explicitId }), /build\.reference_hash/)
+})
+
+test('a built event of versions 1 and 2 bears its id and the hashes of the events that it refers to', () => {
+  for (const version of [1, 2]) {
+    const ours = parseServerName('a.org')
+    const first = buildEvent(rules(version), {
+      ...create,
+      explicitId: { eventId: makeEventId('one', ours), referenceHashes: new Map() },
+    })
+    const referenceHashes = new Map([[first.eventId, referenceHash(rules(version), first.pdu)]])
+    const fields = { ...member, prevEvents: [first.eventId], authEvents: [first.eventId] }
+    const eventId = makeEventId('two', ours)
+    const event = buildEvent(rules(version), { ...fields, explicitId: { eventId, referenceHashes } })
+    assert.equal(event.eventId, '$two:a.org')
+    assert.equal(event.json, canonicalJson(event.pdu))
+    assert.deepEqual(prevEventIds(rules(version), event.pdu), [first.eventId])
+    assert.deepEqual(event.pdu.auth_events, [
+      [first.eventId, { sha256: createHash('sha256').update(first.reference).digest('base64').slice(0, 43) }],
+    ])
+    assert.equal(hasValidContentHash(rules(version), event.pdu), true)
+    assert.equal(event.reference, referenceJson(rules(version), event.pdu))
+    assert.equal(checkFormat(rules(version), { ...event.pdu, signatures: {} }).ok, true)
+    assert.deepEqual({ ...reviveBuiltEvent(rules(version), event.pdu) }, { ...event })
+  }
 })
 
 function receivedFrom(version: number): JsonObject {

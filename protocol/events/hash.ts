@@ -36,6 +36,14 @@ export function referenceJson(rules: RoomVersionRules, pdu: Pdu): string {
   return canonicalEvent(rules, essential as JsonObject)
 }
 
+/**
+ * The reference hash of an event in unpadded base64, by which events of versions 1 and 2 refer to others.
+ * Server-server API v1.19, "Calculating the reference hash for an event".
+ */
+export function referenceHash(rules: RoomVersionRules, pdu: Pdu): string {
+  return sha256Base64(referenceJson(rules, pdu))
+}
+
 /** The id of an event: its reference hash, or its `event_id` in versions 1 and 2. Room versions v1.19, "Event IDs". */
 export function eventIdOf(rules: RoomVersionRules, pdu: Pdu): EventId {
   if (rules.eventIdFormat === 'v1') return parseEventId(stringField(pdu, 'event_id') ?? '')

@@ -1,7 +1,7 @@
 import { MatrixError } from '../errors.ts'
 import type { Brand } from './brand.ts'
 import { isIdText } from './limits.ts'
-import { isServerName } from './server-name.ts'
+import { isServerName, type ServerName } from './server-name.ts'
 
 /** An event id, `$` and an opaque rest. Appendices v1.19, "Event IDs". */
 export type EventId = Brand<'EventId'>
@@ -29,6 +29,11 @@ export function isEventIdOfFormat(format: EventIdFormat, text: string): text is 
   if (format === 'v3') return base64Id.test(text)
   const colon = text.indexOf(':')
   return isEventId(text) && colon > 1 && isServerName(text.slice(colon + 1))
+}
+
+/** The event id of format `v1` of these parts. `opaque` is unique on this server. Throws M_INVALID_PARAM. */
+export function makeEventId(opaque: string, server: ServerName): EventId {
+  return parseEventId(`$${opaque}:${server}`)
 }
 
 /** The domain in an event id of format `v1`, or undefined for the other formats. */

@@ -33,16 +33,12 @@ const parameters: ReadonlyMap<string, readonly (readonly [name: string, type: 's
     ['sender_notification_permission', [['key', 'string']]],
   ])
 
-/**
- * A list of actions. "Clients and homeservers MUST ignore" the historical `dont_notify` and `coalesce`, so they are left
- * out.
- */
+/** A list of actions. */
 export function parseActions(value: JsonValue): Action[] {
   if (!Array.isArray(value)) throw invalid('The actions of a push rule are a list.')
-  return value.flatMap((action: JsonValue): Action[] => {
-    if (action === 'dont_notify' || action === 'coalesce') return []
-    if (action === 'notify') return [action]
-    if (isTweak(action)) return [action]
+  return value.map((action: JsonValue): Action => {
+    if (action === 'notify' || action === 'dont_notify' || action === 'coalesce') return action
+    if (isTweak(action)) return action
     throw invalid('An action is "notify", or an object with a string "set_tweak".')
   })
 }

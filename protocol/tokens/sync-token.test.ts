@@ -49,14 +49,24 @@ describe('sync token', () => {
   it('tells an unknown version from nonsense', () => {
     const later = `s${Buffer.from([2, 1, 1, 1]).toString('base64url')}`
     assert.equal(readSyncToken(later).kind, 'unknown-version')
-    for (const text of ['', 's', 'x', 's!!', `s${Buffer.from([1, 1]).toString('base64url')}`, 's'.repeat(20_000)]) {
+    for (const text of [
+      '',
+      's',
+      'x',
+      's!!',
+      `s${Buffer.from([1, 1]).toString('base64url')}`,
+      's'.repeat(20_000),
+    ]) {
       assert.equal(readSyncToken(text).kind, 'malformed', text.slice(0, 20))
     }
   })
 
   it('refuses to write what is no counter', () => {
     for (const toDevice of [-1, 0.5, Number.NaN, 2 ** 53]) {
-      assert.throws(() => formatSyncToken({ incarnation: 1, positions: [1], toDevice, activation: 0 }), RangeError)
+      assert.throws(
+        () => formatSyncToken({ incarnation: 1, positions: [1], toDevice, activation: 0 }),
+        RangeError,
+      )
     }
   })
 })

@@ -79,7 +79,8 @@ function readFields(reader: VarintReader): SyncToken | undefined {
   const incarnation = reader.read()
   const shards = reader.read()
   const min = reader.read()
-  if (incarnation === undefined || shards === undefined || min === undefined || shards > maxShards) return undefined
+  if (incarnation === undefined || shards === undefined || min === undefined || shards > maxShards)
+    return undefined
   const positions: number[] = []
   for (let shard = 0; shard < shards; shard++) {
     const above = reader.read()

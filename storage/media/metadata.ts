@@ -39,3 +39,10 @@ export async function readMedia(reads: Reads, mediaId: string): Promise<Media | 
     }
   )
 }
+
+/** How many media ids of a user wait for their upload at `now` (milliseconds). */
+export async function countPendingMedia(reads: Reads, userId: UserId, now: number): Promise<number> {
+  const [row] = await reads.sql<{ count: number }[]>`
+    select count(*) as count from media where user_id = ${userId} and size < 0 and expires_at > ${now}`
+  return row?.count ?? 0
+}

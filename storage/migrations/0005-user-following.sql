@@ -27,3 +27,6 @@ begin
   where r.deleted is not true
   on conflict (user_id, usage) do update set json = excluded.json;
 end $$;
+
+-- Media ids that a user has reserved and not used yet.
+create index media_pending on media (user_id) where size < 0;

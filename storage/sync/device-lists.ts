@@ -63,7 +63,8 @@ export function deviceListsOf(reads: Reads, facts: DeviceListFacts): DeviceLists
     for (const userId of deviceUsers) changed.add(userId)
     for (const row of memberRows) sortMember(row, facts.userId, changed, candidates)
   }
-  if (candidates.size > 0 || facts.joined.length > 0 || facts.gone.length > 0) return lookUp(reads, facts, changed, candidates)
+  if (candidates.size > 0 || facts.joined.length > 0 || facts.gone.length > 0)
+    return lookUp(reads, facts, changed, candidates)
   return changed.size === 0 ? none : { changed: [...changed], left: [] }
 }
 
@@ -80,7 +81,10 @@ async function lookUp(
   changed: Set<string>,
   candidates: Set<string>,
 ): Promise<DeviceLists> {
-  const [come, gone] = await Promise.all([readJoinedUsers(reads, facts.joined), readJoinedUsers(reads, facts.gone)])
+  const [come, gone] = await Promise.all([
+    readJoinedUsers(reads, facts.joined),
+    readJoinedUsers(reads, facts.gone),
+  ])
   for (const userId of come) if (userId !== facts.userId) changed.add(userId)
   for (const userId of gone) if (userId !== facts.userId) candidates.add(userId)
   const still = await readUsersStillSharing(reads, facts.present(), [...candidates])

@@ -23,7 +23,10 @@ export async function readOwnRows(
   return entriesOf(rows)
 }
 
-/** Every change of the user's membership in any room, every room that he forgot, and every change of his devices, up to a position of each shard. */
+/**
+ * Every change of the user's membership in any room, every room that he forgot, and every change of his devices, up to a
+ * position of each shard.
+ */
 export async function readMemberships(
   reads: Reads,
   userId: string,

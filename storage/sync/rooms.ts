@@ -59,7 +59,10 @@ export async function readTimelines(
 }
 
 /** Rows of the ranges other than events and receipts, and all changes of membership; by room number, ascending. */
-export async function readFacts(reads: Reads, ranges: readonly RoomRange[]): Promise<Map<number, LogEntry[]>> {
+export async function readFacts(
+  reads: Reads,
+  ranges: readonly RoomRange[],
+): Promise<Map<number, LogEntry[]>> {
   if (ranges.length === 0) return new Map()
   const rows = await reads.sql<LogColumns[]>`
     select l.shard_id, l.pos, l.epoch, l.kind, l.room_nid, null as room_id, l.user_id, l.membership, l.prev_membership,

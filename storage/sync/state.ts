@@ -14,7 +14,15 @@ import {
   stateKeyHash,
   type TrieNode,
 } from '#protocol/state/trie-node.ts'
-import { emptyRoot, MissingNodes, type NodeSource, trieDiff, trieEntries, trieGet, trieMissing } from '#protocol/state/trie.ts'
+import {
+  emptyRoot,
+  MissingNodes,
+  type NodeSource,
+  trieDiff,
+  trieEntries,
+  trieGet,
+  trieMissing,
+} from '#protocol/state/trie.ts'
 import type { StoredEvent } from '../entry.ts'
 import type { Reads } from '../reads.ts'
 import { readEvents, readNumbersWithoutMembers } from './events.ts'
@@ -62,7 +70,11 @@ export class StateViews {
   }
 
   /** The state event under a key, or undefined. */
-  async get(roomNid: number, root: string, key: readonly [type: string, stateKey: string]): Promise<StoredEvent | undefined> {
+  async get(
+    roomNid: number,
+    root: string,
+    key: readonly [type: string, stateKey: string],
+  ): Promise<StoredEvent | undefined> {
     const [event] = await this.getMany(roomNid, root, [key])
     return event
   }
@@ -75,7 +87,10 @@ export class StateViews {
   ): Promise<readonly (StoredEvent | undefined)[]> {
     const hashes = keys.map(([type, stateKey]) => stateKeyHash(type, stateKey))
     const nids = await this.#settle(roomNid, (source) => lookUp(source, root as NodeId, hashes))
-    const events = await this.#eventsOf(roomNid, nids.filter((nid) => nid !== undefined))
+    const events = await this.#eventsOf(
+      roomNid,
+      nids.filter((nid) => nid !== undefined),
+    )
     return nids.map((nid) => (nid === undefined ? undefined : events.get(nid)))
   }
 
@@ -104,7 +119,11 @@ export class StateViews {
   }
 
   /** The entries in which two states differ. */
-  async diff(roomNid: number, before: string | undefined, after: string | undefined): Promise<readonly StateChange[]> {
+  async diff(
+    roomNid: number,
+    before: string | undefined,
+    after: string | undefined,
+  ): Promise<readonly StateChange[]> {
     const from = (before ?? emptyRoot) as NodeId
     const to = (after ?? emptyRoot) as NodeId
     if (from === to) return []
@@ -129,7 +148,8 @@ export class StateViews {
         const wanted = error.ids.map((id) => ({ roomNid, id }))
         const found = await Promise.all(wanted.map((key) => this.#nodeReads.get(key)))
         for (const [i, node] of found.entries()) {
-          if (node === undefined) throw new Error(`state node ${wanted[i]?.id} of room ${roomNid} is not stored`, { cause: error })
+          if (node === undefined)
+            throw new Error(`state node ${wanted[i]?.id} of room ${roomNid} is not stored`, { cause: error })
           loaded.set(node.id, node)
           this.#keepNode(node)
         }

@@ -16,7 +16,9 @@ export interface UnreadMark {
 
 /** What is stored of a user's counts. */
 export function readUnreadMarks(reads: Reads, userId: string): Promise<readonly UnreadMark[]> {
-  return reads.sql<UnreadMark[]>`select room_id as "roomId", pos, counts from unread where user_id = ${userId}`
+  return reads.sql<
+    UnreadMark[]
+  >`select room_id as "roomId", pos, counts from unread where user_id = ${userId}`
 }
 
 /** The oldest events of each range, `limit` of each room, by room number; ascending. */

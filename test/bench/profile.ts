@@ -6,6 +6,8 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..', '..')
 const replyLimitMs = 30_000
 const sampleUs = 200
+/** A sample that stands for longer was late, as when the process did not run; what it hit says nothing about that time. */
+const sampleUsMax = 5 * sampleUs
 
 interface CallFrame {
   readonly functionName: string
@@ -98,7 +100,7 @@ export function topSelfTime(profile: Profile, count: number): ProfileEntry[] {
   let busy = 0
   profile.samples.forEach((id, index) => {
     const name = frames.get(id) ?? '(unknown)'
-    const time = Math.max(0, profile.timeDeltas[index] ?? 0)
+    const time = Math.min(sampleUsMax, Math.max(0, profile.timeDeltas[index] ?? 0))
     if (name === '(idle)') return
     busy += time
     times.set(name, (times.get(name) ?? 0) + time)

@@ -198,7 +198,7 @@ export async function startTroupe(options: TroupeOptions): Promise<Server> {
     ...(database === undefined ? {} : { DATABASE_URL: socketUrl(database) }),
   }
   const flags = options.inspect ? ['--inspect=127.0.0.1:0'] : []
-  return start({ args: [...flags, join(root, 'gateway', 'main.ts'), 'start'], env, port })
+  return start({ args: [...flags, join(root, 'gateway', process.argv.includes('--js') ? 'troupe.js' : 'main.ts'), 'start'], env, port })
 }
 
 export interface Generator extends AsyncDisposable {

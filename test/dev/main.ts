@@ -57,10 +57,10 @@ function describe(cluster: Cluster, { alice, bob, roomId }: Seeded): string {
     ...people,
     `  Both are in the room ${roomId}`,
     '',
-    `  DATABASE_URL=${cluster.databaseUrl}`,
-    `  NATS_URL=${cluster.natsUrl}`,
+    `  export DATABASE_URL='${cluster.databaseUrl}'`,
+    `  export NATS_URL='${cluster.natsUrl}'`,
     '',
-    'With that DATABASE_URL in the environment: npx troupe status, npx troupe drain actors-1',
+    'With these in the environment: npx troupe status, npx troupe drain actors-1',
     '',
   ].join('\n')
 }

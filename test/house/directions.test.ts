@@ -22,7 +22,7 @@ const packages: Record<Folder, readonly RegExp[]> = {
 
 /** A test beside its subject may use what it needs to test it. */
 function isProduct(path: string): boolean {
-  return !path.endsWith('.test.ts') && !path.endsWith('-contract.ts')
+  return !/(\.test|-contract|-fixture)\.ts$/.test(path)
 }
 
 test('imports go from the gateway to the protocol and never the other way', () => {

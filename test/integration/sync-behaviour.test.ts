@@ -44,7 +44,11 @@ describe('invites, knocks and leaves', () => {
     const joined = await ben.sync({ since: invited.next_batch })
     assert.ok(joined.rooms.join[room])
     assert.equal(joined.rooms.invite, undefined)
-    assert.ok(types([...joined.rooms.join[room].state.events, ...joined.rooms.join[room].timeline.events]).includes('m.room.create '))
+    assert.ok(
+      types([...joined.rooms.join[room].state.events, ...joined.rooms.join[room].timeline.events]).includes(
+        'm.room.create ',
+      ),
+    )
   })
 
   it('a refused invite is told as left, with nothing of the room but the refusal', async () => {
@@ -104,7 +108,10 @@ describe('invites, knocks and leaves', () => {
     await ben.member(room, 'leave')
     await ann.state(room, 'm.room.topic', { topic: 'changed meanwhile' })
     await ben.member(room, 'join')
-    const again = await ben.sync({ since: before.next_batch, filter: JSON.stringify({ room: { timeline: { limit: 1 } } }) })
+    const again = await ben.sync({
+      since: before.next_batch,
+      filter: JSON.stringify({ room: { timeline: { limit: 1 } } }),
+    })
     assert.ok(types(again.rooms.join[room].state.events).includes('m.room.topic '))
     assert.ok(types(again.rooms.join[room].state.events).includes('m.room.create '))
   })
@@ -140,7 +147,9 @@ describe('timelines', () => {
     assert.equal(before.rooms.join[room].state, undefined)
     await ann.state(room, 'm.room.topic', { topic: 'new' })
     for (const timeoutMs of [0, 1]) {
-      const next = (await ann.sync({ since: before.next_batch, useStateAfter: true, timeoutMs })).rooms.join[room]
+      const next = (await ann.sync({ since: before.next_batch, useStateAfter: true, timeoutMs })).rooms.join[
+        room
+      ]
       assert.deepEqual(types(next.state_after.events), ['m.room.topic '])
     }
   })
@@ -153,7 +162,10 @@ describe('timelines', () => {
     await ann.send(room, 'hello')
     await ann.state(room, 'm.room.topic', { topic: 'one' })
     await ann.state(room, 'm.room.topic', { topic: 'two' })
-    const [seenByAnn, seenByBen] = [await ann.sync({ since: a.next_batch }), await ben.sync({ since: b.next_batch })]
+    const [seenByAnn, seenByBen] = [
+      await ann.sync({ since: a.next_batch }),
+      await ben.sync({ since: b.next_batch }),
+    ]
     const [mine, , last] = seenByAnn.rooms.join[room].timeline.events
     assert.equal(mine.unsigned.transaction_id, 't0')
     assert.equal(last.unsigned.prev_content.topic, 'one')
@@ -175,7 +187,8 @@ describe('timelines', () => {
       content: {},
     })
     for (const timeoutMs of [0, 1]) {
-      const [event] = (await ben.sync({ since: before.next_batch, timeoutMs })).rooms.join[room].timeline.events
+      const [event] = (await ben.sync({ since: before.next_batch, timeoutMs })).rooms.join[room].timeline
+        .events
       assert.deepEqual(event.content, {})
       assert.equal(event.unsigned.redacted_because.type, 'm.room.redaction')
     }
@@ -204,7 +217,9 @@ describe('timelines', () => {
     await ann.send(room, 'unheard')
     await ben.send(room, 'mine')
     for (const timeoutMs of [0, 1]) {
-      assert.deepEqual(texts((await ben.sync({ since: before.next_batch, timeoutMs })).rooms.join[room]), ['mine'])
+      assert.deepEqual(texts((await ben.sync({ since: before.next_batch, timeoutMs })).rooms.join[room]), [
+        'mine',
+      ])
     }
   })
 })
@@ -220,8 +235,15 @@ describe('lazily loaded members', () => {
     await ann.send(room, 'two')
     const first = await ben.sync({ filter })
     const members = (response: Response): string[] =>
-      types((response.rooms?.join?.[room]?.state.events ?? []).filter((event: Response) => event.type === 'm.room.member'))
-    assert.deepEqual(members(first).sort(), [`m.room.member ${ann.userId}`, `m.room.member ${ben.userId}`].sort())
+      types(
+        (response.rooms?.join?.[room]?.state.events ?? []).filter(
+          (event: Response) => event.type === 'm.room.member',
+        ),
+      )
+    assert.deepEqual(
+      members(first).sort(),
+      [`m.room.member ${ann.userId}`, `m.room.member ${ben.userId}`].sort(),
+    )
     const cid = await world.person(`cid${named++}`)
     await cid.member(room, 'join')
     await ann.send(room, 'three')
@@ -246,7 +268,11 @@ describe('unread counts', () => {
     await ben.member(room, 'join')
     const before = await ben.sync()
     const root = await ann.send(room, 'root')
-    const inThread = { 'm.relates_to': { rel_type: 'm.thread', event_id: root }, body: 'in thread', msgtype: 'm.text' }
+    const inThread = {
+      'm.relates_to': { rel_type: 'm.thread', event_id: root },
+      body: 'in thread',
+      msgtype: 'm.text',
+    }
     const threaded = await ann.send(room, inThread)
     await ann.send(room, { body: 'you', msgtype: 'm.text', 'm.mentions': { user_ids: [ben.userId] } })
     await ben.send(room, 'own messages do not count')
@@ -255,14 +281,22 @@ describe('unread counts', () => {
     const filter = JSON.stringify({ room: { timeline: { unread_thread_notifications: true } } })
     const byThread = (await ben.sync({ since: before.next_batch, filter })).rooms.join[room]
     assert.deepEqual(byThread.unread_notifications, { highlight_count: 1, notification_count: 2 })
-    assert.deepEqual(byThread.unread_thread_notifications, { [root]: { highlight_count: 0, notification_count: 1 } })
+    assert.deepEqual(byThread.unread_thread_notifications, {
+      [root]: { highlight_count: 0, notification_count: 1 },
+    })
     const now = await ben.sync()
     await ben.read(room, threaded, root)
     const read = await ben.sync({ since: now.next_batch })
-    assert.deepEqual(read.rooms.join[room].unread_notifications, { highlight_count: 1, notification_count: 2 })
+    assert.deepEqual(read.rooms.join[room].unread_notifications, {
+      highlight_count: 1,
+      notification_count: 2,
+    })
     await ben.read(room, await ann.send(room, 'last'), '', 'm.read.private')
     const done = await ben.sync({ since: read.next_batch })
-    assert.deepEqual(done.rooms.join[room].unread_notifications, { highlight_count: 0, notification_count: 0 })
+    assert.deepEqual(done.rooms.join[room].unread_notifications, {
+      highlight_count: 0,
+      notification_count: 0,
+    })
   })
 
   it('private receipts are told to their own user alone, public ones to everybody', async () => {
@@ -274,8 +308,10 @@ describe('unread counts', () => {
     await ben.read(room, one)
     await ben.read(room, two, '', 'm.read.private')
     for (const timeoutMs of [0, 1]) {
-      const seenByAnn = (await ann.sync({ since: a.next_batch, timeoutMs })).rooms.join[room].ephemeral.events[0].content
-      const seenByBen = (await ben.sync({ since: b.next_batch, timeoutMs })).rooms.join[room].ephemeral.events[0].content
+      const seenByAnn = (await ann.sync({ since: a.next_batch, timeoutMs })).rooms.join[room].ephemeral
+        .events[0].content
+      const seenByBen = (await ben.sync({ since: b.next_batch, timeoutMs })).rooms.join[room].ephemeral
+        .events[0].content
       assert.ok(seenByAnn[one]['m.read'][ben.userId])
       assert.equal(seenByAnn[two], undefined)
       assert.ok(seenByBen[two]['m.read.private'][ben.userId])
@@ -293,20 +329,25 @@ describe('to-device messages', () => {
     })
   }
 
-  it('come again until the device shows the token that they came with, in pages', { timeout: 60_000 }, async () => {
-    const [ann] = await people()
-    const start = await ann.sync()
-    for (let n = 0; n < 103; n++) await deliver(ann, n)
-    const numbers = (response: Response): number[] => (response.to_device?.events ?? []).map((event: Response) => event.content.n)
-    const first = await ann.sync({ since: start.next_batch })
-    assert.equal(numbers(first).length, 100)
-    assert.deepEqual(numbers(await ann.sync({ since: start.next_batch })), numbers(first))
-    // A token made up of later positions deletes nothing that was not given.
-    const second = await ann.sync({ since: first.next_batch })
-    assert.deepEqual(numbers(second), [100, 101, 102])
-    assert.deepEqual(numbers(await ann.sync({ since: first.next_batch })), [100, 101, 102])
-    assert.deepEqual(numbers(await ann.sync({ since: second.next_batch })), [])
-  })
+  it(
+    'come again until the device shows the token that they came with, in pages',
+    { timeout: 60_000 },
+    async () => {
+      const [ann] = await people()
+      const start = await ann.sync()
+      for (let n = 0; n < 103; n++) await deliver(ann, n)
+      const numbers = (response: Response): number[] =>
+        (response.to_device?.events ?? []).map((event: Response) => event.content.n)
+      const first = await ann.sync({ since: start.next_batch })
+      assert.equal(numbers(first).length, 100)
+      assert.deepEqual(numbers(await ann.sync({ since: start.next_batch })), numbers(first))
+      // A token made up of later positions deletes nothing that was not given.
+      const second = await ann.sync({ since: first.next_batch })
+      assert.deepEqual(numbers(second), [100, 101, 102])
+      assert.deepEqual(numbers(await ann.sync({ since: first.next_batch })), [100, 101, 102])
+      assert.deepEqual(numbers(await ann.sync({ since: second.next_batch })), [])
+    },
+  )
 
   it('a token of another incarnation deletes none', async () => {
     const [ann] = await people()
@@ -324,7 +365,10 @@ describe('to-device messages', () => {
 describe('tokens', () => {
   it('one that is none is refused', async () => {
     const [ann] = await people()
-    await assert.rejects(ann.sync({ since: 'nonsense' }), (error) => error instanceof MatrixError && error.errcode === 'M_INVALID_PARAM')
+    await assert.rejects(
+      ann.sync({ since: 'nonsense' }),
+      (error) => error instanceof MatrixError && error.errcode === 'M_INVALID_PARAM',
+    )
   })
 
   it('one from the future or of an unknown version gives everything anew, with the rooms left and whose devices may have changed', async () => {
@@ -339,7 +383,11 @@ describe('tokens', () => {
     const unknown = `s${Buffer.from([9, 9]).toString('base64url')}`
     for (const since of [future, unknown]) {
       const fresh = await ben.sync({ since, timeoutMs: 5000 })
-      assert.ok(types([...fresh.rooms.join[room].state.events, ...fresh.rooms.join[room].timeline.events]).includes('m.room.create '))
+      assert.ok(
+        types([...fresh.rooms.join[room].state.events, ...fresh.rooms.join[room].timeline.events]).includes(
+          'm.room.create ',
+        ),
+      )
       assert.ok(fresh.rooms.leave[gone])
       assert.ok(fresh.device_lists.changed.includes(ann.userId))
       const next = parseSyncToken(fresh.next_batch)
@@ -354,7 +402,10 @@ describe('tokens', () => {
     const before = await ben.sync()
     await ann.send(room, 'once')
     await ann.state(room, 'm.room.topic', { topic: 'once' })
-    const [one, two] = [await ben.sync({ since: before.next_batch }), await ben.sync({ since: before.next_batch })]
+    const [one, two] = [
+      await ben.sync({ since: before.next_batch }),
+      await ben.sync({ since: before.next_batch }),
+    ]
     const plain = (response: Response): unknown =>
       JSON.parse(JSON.stringify(response, (key, value) => (key === 'age' ? undefined : value)))
     assert.deepEqual(plain(two), plain(one))
@@ -377,7 +428,10 @@ describe('device lists', () => {
     assert.deepEqual(left.device_lists, { changed: [], left: [ben.userId] })
     const [from, to] = [parseSyncToken(start.next_batch), parseSyncToken(changed.next_batch)]
     assert.ok(from && to)
-    const between = await deviceListsBetween(world.database.reads, ann.userId, { from: from.positions, to: to.positions })
+    const between = await deviceListsBetween(world.database.reads, ann.userId, {
+      from: from.positions,
+      to: to.positions,
+    })
     assert.deepEqual(between, { changed: [ben.userId], left: [] })
   })
 })
@@ -388,10 +442,16 @@ describe('account data and typing', () => {
     const room = await world.room(ann)
     const before = await ann.sync()
     await world.ask.ask('user', ann.userId, 'putAccountData', { type: 'org.example', content: { a: 1 } })
-    await world.ask.ask('user', ann.userId, 'putAccountData', { roomId: room, type: 'org.example.room', content: { b: 2 } })
+    await world.ask.ask('user', ann.userId, 'putAccountData', {
+      roomId: room,
+      type: 'org.example.room',
+      content: { b: 2 },
+    })
     const next = await ann.sync({ since: before.next_batch })
     assert.deepEqual(next.account_data.events, [{ type: 'org.example', content: { a: 1 } }])
-    assert.deepEqual(next.rooms.join[room].account_data.events, [{ type: 'org.example.room', content: { b: 2 } }])
+    assert.deepEqual(next.rooms.join[room].account_data.events, [
+      { type: 'org.example.room', content: { b: 2 } },
+    ])
     assert.equal((await ann.sync({ since: next.next_batch })).account_data, undefined)
   })
 
@@ -403,10 +463,14 @@ describe('account data and typing', () => {
     const waiting = ann.sync({ since: before.next_batch, timeoutMs: 5000 })
     await world.ask.ask('room', room, 'typing', { userId: ben.userId, typing: true, timeoutMs: 30_000 })
     const typing = await waiting
-    assert.deepEqual(typing.rooms.join[room].ephemeral.events, [{ type: 'm.typing', content: { user_ids: [ben.userId] } }])
+    assert.deepEqual(typing.rooms.join[room].ephemeral.events, [
+      { type: 'm.typing', content: { user_ids: [ben.userId] } },
+    ])
     await world.ask.ask('room', room, 'typing', { userId: ben.userId, typing: false, timeoutMs: 0 })
     const over = await ann.sync({ since: typing.next_batch, timeoutMs: 5000 })
-    assert.deepEqual(over.rooms.join[room].ephemeral.events, [{ type: 'm.typing', content: { user_ids: [] } }])
+    assert.deepEqual(over.rooms.join[room].ephemeral.events, [
+      { type: 'm.typing', content: { user_ids: [] } },
+    ])
     assert.equal((await ann.sync({ since: over.next_batch })).rooms, undefined)
   })
 })

@@ -205,5 +205,9 @@ async function call(
   })
   const text = await response.text()
   const json: unknown = text === '' ? {} : JSON.parse(text)
-  return { status: response.status, body: isJsonObject(json) ? json : { value: json as JsonValue }, headers: response.headers }
+  return {
+    status: response.status,
+    body: isJsonObject(json) ? json : { value: json as JsonValue },
+    headers: response.headers,
+  }
 }

@@ -69,7 +69,7 @@ export class ModelStore implements CommitStore {
   async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
     this.calls.push(groups)
     const fault = this.#faults.shift()
-    await (typeof fault === 'object' ? fault.until : undefined)
+    if (typeof fault === 'object') await Promise.race([fault.until, ended(signal)])
     if (signal?.aborted) throw new ModelError('weather', 'given up')
     if (fault === 'weather') throw new ModelError('weather', 'connection refused')
     const result = this.#apply(groups)
@@ -124,6 +124,11 @@ export class ModelStore implements CommitStore {
       this.rows.push(...one.rows)
     }
   }
+}
+
+/** Resolves when the call has been given up. */
+function ended(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 function rowsOf(groups: readonly ShardGroup[]): LogRow[] {

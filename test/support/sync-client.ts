@@ -44,7 +44,12 @@ export class SyncClient {
   }
 
   #foldRoom(roomId: string, update: Response, stateAfter: boolean): void {
-    const room = this.joined.getOrInsertComputed(roomId, () => ({ state: new Map(), timeline: [], unread: undefined, summary: {} }))
+    const room = this.joined.getOrInsertComputed(roomId, () => ({
+      state: new Map(),
+      timeline: [],
+      unread: undefined,
+      summary: {},
+    }))
     const seen = this.#seen.getOrInsertComputed(roomId, () => new Set())
     const { events, limited } = update.timeline
     if (limited) {

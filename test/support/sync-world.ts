@@ -1,5 +1,6 @@
 /** People who sync: rooms, users and following on a real Postgres, in one host or several over one bus. */
 
+import type { Bus } from '#actors/bus/bus.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
 import { HostFeed } from '#actors/follow/follower.ts'
 import { FollowLeader } from '#actors/follow/leader.ts'
@@ -73,10 +74,10 @@ export class SyncWorld implements AsyncDisposable {
   }
 
   /** Starts a host with connections of its own, as another process would have. */
-  async addHost(): Promise<SyncingHost> {
+  async addHost(bus: Bus = this.bus): Promise<SyncingHost> {
     const name = `host${this.hosts.length + 1}`
     const database = this.#stack.use(await openDatabase({ ...this.#test.options, applicationName: name }))
-    const common = { bus: this.bus, clock: systemClock, random: systemRandom, reads: database.reads, shardCount: 64 }
+    const common = { bus, clock: systemClock, random: systemRandom, reads: database.reads, shardCount: 64 }
     const hooks = new FeedHooks()
     const feed = this.#stack.use(new HostFeed(common))
     this.#stack.use(new FollowLeader({ ...common, hooks, local: feed }))
@@ -119,7 +120,10 @@ export class SyncWorld implements AsyncDisposable {
     const userId = parseUserId(`@${name}:test.local`)
     await this.ask.ask('user', userId, 'register', {
       admin: false,
-      session: { deviceId: 'DEV', tokenHash: Buffer.from(`token of ${name}`.padEnd(32, '.')).subarray(0, 32).toString('base64') },
+      session: {
+        deviceId: 'DEV',
+        tokenHash: Buffer.from(`token of ${name}`.padEnd(32, '.')).subarray(0, 32).toString('base64'),
+      },
     })
     return new SyncingPerson(this, userId)
   }
@@ -179,9 +183,20 @@ export class SyncingPerson {
     await this.#world.ask.ask('room', roomId, 'membership', request)
   }
 
-  async read(roomId: RoomId, eventId: string, threadId = '', receiptType: 'm.read' | 'm.read.private' = 'm.read'): Promise<void> {
+  async read(
+    roomId: RoomId,
+    eventId: string,
+    threadId = '',
+    receiptType: 'm.read' | 'm.read.private' = 'm.read',
+  ): Promise<void> {
     // The cast is sound: tests pass ids that `send` has given.
-    const request = { userId: this.userId, receiptType, threadId, eventId: eventId as never, ts: 1_700_000_000_000 }
+    const request = {
+      userId: this.userId,
+      receiptType,
+      threadId,
+      eventId: eventId as never,
+      ts: 1_700_000_000_000,
+    }
     await this.#world.ask.ask('room', roomId, 'receipt', request)
   }
 }

@@ -25,7 +25,9 @@ export async function aggregatesOf(
   if (related.size === 0) return texts
   await Promise.all(
     asks.map(async (ask, i) => {
-      const concerned = (timelines[i]?.events ?? []).map(({ event }) => event).filter(({ eventId }) => related.has(eventId))
+      const concerned = (timelines[i]?.events ?? [])
+        .map(({ event }) => event)
+        .filter(({ eventId }) => related.has(eventId))
       if (concerned.length > 0) await bundle(host, viewer, { ask, events: concerned }, texts)
     }),
   )

@@ -4,16 +4,23 @@ import type { SyncToken } from '#protocol/tokens/sync-token.ts'
 import type { AccountDataItem, OwnState } from '../own-state.ts'
 import type { DeviceMemory } from './device-memory.ts'
 import { emptyDelta } from './delta.ts'
-import { type DeviceLists, deviceListsOf } from '#storage/sync/device-lists.ts'
 import { receiptEvent, typingEvent } from './ephemeral.ts'
 import { readRooms, type RoomAsk, type RoomView } from './from-database.ts'
 import { type RingView, viewFromRing } from './from-rings.ts'
 import type { SyncHost } from './host.ts'
 import type { SyncPlan } from './request.ts'
-import { accountDataEvents, joinedRoomText, keyCountsText, leftRoomText, type ResponseParts } from './response.ts'
+import {
+  accountDataEvents,
+  type JoinedRoomParts,
+  joinedRoomText,
+  keyCountsText,
+  leftRoomText,
+  type ResponseParts,
+} from './response.ts'
 import type { UserRooms } from '#storage/sync/user-rooms.ts'
 import { type LeftAsk, type Sections, sectionsOf } from './sections.ts'
-import { stateOf, type StateOptions } from './state.ts'
+import { accountDataOf, changedDevices } from './own-changes.ts'
+import { noState, stateOf, type StateOptions } from './state.ts'
 import { strippedRooms } from './stripped.ts'
 import type { TypingChanges } from './typing.ts'
 import type { UnreadCounts } from './unread.ts'
@@ -39,6 +46,8 @@ export interface UserView {
   readonly covers: ReadonlyMap<string, Cover>
   /** Position of the last change of his own devices. */
   readonly devicesChangedAt: number
+  /** Position at or after the last change of his account data. */
+  readonly accountDataChangedAt: number
 }
 
 export interface AnswerOptions {
@@ -100,12 +109,19 @@ interface SteadyViews {
 }
 
 /** Rooms in which something happened, from their rings where these reach back, all others together from Postgres. */
-async function steadyViews(user: UserView, viewer: Viewer, asks: readonly RoomAsk[], all: boolean): Promise<SteadyViews> {
+async function steadyViews(
+  user: UserView,
+  viewer: Viewer,
+  asks: readonly RoomAsk[],
+  all: boolean,
+): Promise<SteadyViews> {
   const views: (RoomView | RingView)[] = []
   const others: RoomAsk[] = []
   for (const ask of asks) {
     const cover = user.covers.get(ask.room.roomId)
-    const isCovered = !all && cover?.from !== undefined && cover.from <= ask.after
+    // Heads that were read from Postgres may be ahead of what the feed has handed on.
+    const isProven = (user.host.feed.provenTo(ask.room.shard) ?? -1) >= ask.upTo
+    const isCovered = !all && isProven && cover?.from !== undefined && cover.from <= ask.after
     if (isCovered && cover.lastPos <= ask.after) continue
     const found = isCovered ? viewFromRing(user.host, viewer, ask) : undefined
     const view = found instanceof Promise ? await found : found
@@ -123,21 +139,34 @@ interface JoinedInput {
   readonly sections: Sections
 }
 
-async function joinedRooms(user: UserView, options: AnswerOptions, input: JoinedInput): Promise<readonly (readonly [string, string])[]> {
+async function joinedRooms(
+  user: UserView,
+  options: AnswerOptions,
+  input: JoinedInput,
+): Promise<readonly (readonly [string, string])[]> {
   const { plan, since, viewer } = options
   const typing = user.typing.since(user.host.feed, since?.activation, roomIdsIn(input.sections))
   const told = input.steady.filter((view) => plan.fullState || saysSomething(view))
   const seen = new Set(told.map((view) => view.ask.room.roomId as string))
   const extra = input.sections.steady
-    .filter(({ room }) => !seen.has(room.roomId) && (typing.has(room.roomId) || input.accountData.has(room.roomId)))
+    .filter(
+      ({ room }) => !seen.has(room.roomId) && (typing.has(room.roomId) || input.accountData.has(room.roomId)),
+    )
     .map(emptyView)
   const views = [...told, ...extra, ...input.fresh]
   await countUnread(user, viewer, views)
   const whole = views.filter((view) => isWhole(plan, view))
   await user.host.counts.load(
-    whole.map(({ ask }) => ({ roomNid: ask.room.roomNid, pos: ask.upTo, heardTo: user.host.heardTo(ask.room.roomNid) })),
+    whole.map(({ ask }) => ({
+      roomNid: ask.room.roomNid,
+      pos: ask.upTo,
+      heardTo: user.host.heardTo(ask.room.roomNid),
+    })),
   )
-  return Promise.all(views.map((view) => joinedRoom(user, options, view, { typing, accountData: input.accountData })))
+  const rooms = await Promise.all(
+    views.map((view) => joinedRoom(user, options, view, { typing, accountData: input.accountData })),
+  )
+  return rooms.filter((room) => room !== undefined)
 }
 
 function* roomIdsIn(sections: Sections): Iterable<string> {
@@ -152,18 +181,29 @@ function saysSomething({ delta, roots, timeline }: RoomView): boolean {
 
 function emptyView(ask: RoomAsk): RoomView {
   const timeline = { events: [], limited: false, startsAt: ask.upTo + 1 }
-  return { ask, delta: emptyDelta, timeline, text: '', roots: { since: undefined, start: undefined, end: undefined } }
+  return {
+    ask,
+    delta: emptyDelta,
+    timeline,
+    text: '',
+    roots: { since: undefined, start: undefined, end: undefined },
+  }
 }
 
 function isWhole(plan: SyncPlan, view: RoomView): boolean {
   return plan.fullState || view.ask.mode === 'fresh'
 }
 
-async function countUnread(user: UserView, viewer: Viewer, views: readonly (RoomView | RingView)[]): Promise<void> {
+async function countUnread(
+  user: UserView,
+  viewer: Viewer,
+  views: readonly (RoomView | RingView)[],
+): Promise<void> {
   const behind: { room: RoomAsk['room']; upTo: number }[] = []
   for (const { ask } of views) {
     const followed = user.unread.follow(ask.room, ask.upTo, viewer.rules)
-    if (!(followed instanceof Promise ? await followed : followed)) behind.push({ room: ask.room, upTo: ask.upTo })
+    if (!(followed instanceof Promise ? await followed : followed))
+      behind.push({ room: ask.room, upTo: ask.upTo })
   }
   if (behind.length > 0) {
     await user.host.rooms.load(behind.map(({ room }) => room.roomNid))
@@ -176,36 +216,67 @@ async function joinedRoom(
   user: UserView,
   options: AnswerOptions,
   view: RoomView | RingView,
-  extra: { typing: ReadonlyMap<string, readonly string[]>; accountData: ReadonlyMap<string, readonly AccountDataItem[]> },
-): Promise<readonly [string, string]> {
+  extra: {
+    typing: ReadonlyMap<string, readonly string[]>
+    accountData: ReadonlyMap<string, readonly AccountDataItem[]>
+  },
+): Promise<readonly [string, string] | undefined> {
   const { host } = user
   const { plan, viewer } = options
   const { filter } = plan
   const { roomId } = view.ask.room
   const found = stateOf(host, viewer, view, stateOptions(options, isWhole(plan, view)))
   const state = found instanceof Promise ? await found : found
-  const items = view.ask.mode === 'fresh' ? await user.own.accountData(roomId) : (extra.accountData.get(roomId) ?? [])
+  const items =
+    view.ask.mode === 'fresh' ? await user.own.accountData(roomId) : (extra.accountData.get(roomId) ?? [])
   const parts = {
-    view,
+    view: options.since !== undefined && view.ask.mode === 'fresh' ? detached(view) : view,
     state,
     accountData: accountDataEvents(items, (event) => filter.roomAccountData({ ...event, room_id: roomId })),
     ephemeral: ephemeralOf(options, view, extra.typing.get(roomId)),
     unread: user.unread.count(roomId),
   }
+  if (!isWhole(plan, view) && tellsNothing(parts, viewer)) return undefined
   return [roomId, joinedRoomText(host, filter, plan.stateAfter, parts)]
+}
+
+/** Whether filters have left nothing of what happened; that he has read something always counts. */
+function tellsNothing(parts: JoinedRoomParts, { userId }: Viewer): boolean {
+  const { accountData, ephemeral, state, view } = parts
+  if (view.text !== '' || view.timeline.limited || state.events.length > 0 || state.summary !== undefined)
+    return false
+  if (accountData.length > 0 || ephemeral.length > 0) return false
+  return !view.delta.receipts.some((receipt) => receipt.userId === userId)
+}
+
+/**
+ * NOTSPEC: a room that the client is told anew is `limited` even where nothing is left out. Its timeline does not continue what the client
+ * may still have of the room from an earlier time in it, and only that word makes clients begin afresh.
+ */
+function detached(view: RoomView | RingView): RoomView | RingView {
+  return { ...view, timeline: { ...view.timeline, limited: true } }
 }
 
 function stateOptions({ plan, memory }: AnswerOptions, full: boolean): StateOptions {
   return { full, after: plan.stateAfter, memory }
 }
 
-function ephemeralOf({ plan, viewer }: AnswerOptions, view: RoomView, typing: readonly string[] | undefined): string[] {
+function ephemeralOf(
+  { plan, viewer }: AnswerOptions,
+  view: RoomView,
+  typing: readonly string[] | undefined,
+): string[] {
   const events: string[] = []
-  const wants = (type: string): boolean => plan.filter.ephemeral({ type, room_id: view.ask.room.roomId, content: {} })
-  const receipts = viewer.ignored.size === 0 ? view.delta.receipts : view.delta.receipts.filter(({ userId }) => !viewer.ignored.has(userId))
+  const wants = (type: string): boolean =>
+    plan.filter.ephemeral({ type, room_id: view.ask.room.roomId, content: {} })
+  const receipts =
+    viewer.ignored.size === 0
+      ? view.delta.receipts
+      : view.delta.receipts.filter(({ userId }) => !viewer.ignored.has(userId))
   const receipt = receiptEvent(receipts)
   if (receipt !== undefined && wants('m.receipt')) events.push(receipt)
-  if (typing !== undefined && wants('m.typing')) events.push(typingEvent(typing.filter((userId) => !viewer.ignored.has(userId))))
+  if (typing !== undefined && wants('m.typing'))
+    events.push(typingEvent(typing.filter((userId) => !viewer.ignored.has(userId))))
   return events
 }
 
@@ -217,43 +288,7 @@ async function leftRoom(
 ): Promise<readonly (readonly [string, string])[]> {
   if (view === undefined) return []
   const { plan, viewer } = options
-  const found = ask.wasOutside ? { events: [], summary: undefined } : stateOf(user.host, viewer, view, stateOptions(options, !ask.wasIn))
+  const found = ask.wasOutside ? noState : stateOf(user.host, viewer, view, stateOptions(options, !ask.wasIn))
   const state = found instanceof Promise ? await found : found
   return [[ask.room.roomId, leftRoomText(user.host, plan.filter, plan.stateAfter, { view, state })]]
-}
-
-interface ChangedAccountData {
-  readonly global: readonly AccountDataItem[]
-  readonly rooms: ReadonlyMap<string, readonly AccountDataItem[]>
-}
-
-async function accountDataOf(user: UserView, { since, heads }: AnswerOptions): Promise<ChangedAccountData> {
-  if (since === undefined) return { global: await user.own.accountData(''), rooms: new Map() }
-  const items = await user.own.accountDataAfter(since.positions[user.shard] ?? 0)
-  if (items.length === 0) return { global: [], rooms: new Map() }
-  const told = items.filter((item) => item.pos <= (heads[user.shard] ?? 0))
-  const rooms = Map.groupBy(told.filter((item) => item.roomId !== ''), (item) => item.roomId)
-  return { global: told.filter((item) => item.roomId === ''), rooms }
-}
-
-function changedDevices(
-  user: UserView,
-  options: AnswerOptions,
-  { sections, steady }: { readonly sections: Sections; readonly steady: readonly RoomView[] },
-): DeviceLists | Promise<DeviceLists> {
-  const { since, plan, heads, viewer } = options
-  // A first sync knows nobody's devices yet; a client whose token means nothing here may know wrong ones.
-  if (since === undefined && plan.since === undefined) return { changed: [], left: [] }
-  const present = (): { roomNid: number; pos: number }[] =>
-    Array.from(user.rooms.values())
-      .filter((room) => room.membershipAt(heads[room.shard] ?? 0) === 'join')
-      .map((room) => ({ roomNid: room.roomNid, pos: heads[room.shard] ?? 0 }))
-  return deviceListsOf(user.host.reads, {
-    userId: viewer.userId,
-    ownChanged: since === undefined || user.devicesChangedAt > (since.positions[user.shard] ?? 0),
-    steady: steady.map((view) => view.delta),
-    joined: sections.fresh.map(({ room, upTo }) => ({ roomNid: room.roomNid, pos: upTo })),
-    gone: sections.left.filter((ask) => ask.wasIn).map(({ room, after }) => ({ roomNid: room.roomNid, pos: after })),
-    present,
-  })
 }

@@ -113,6 +113,7 @@ export class CarriedRows {
       // A live shard may have gone beyond the heads meanwhile.
       if (row.pos > (carried[row.shard] ?? 0)) this.#apply(row)
     }
-    for (const [shard, head] of heads.positions.entries()) carried[shard] = Math.max(carried[shard] ?? 0, head)
+    for (const [shard, head] of heads.positions.entries())
+      carried[shard] = Math.max(carried[shard] ?? 0, head)
   }
 }

@@ -46,6 +46,8 @@ export function deltaOf(entries: readonly LogEntry[]): RoomDelta {
     ...memberNewsOf(entries),
     resolved: entries.some((entry) => entry.kind === 'state'),
     // The cast states what rows of this kind carry (`actors/room/receipts.ts`).
-    receipts: entries.flatMap(({ body, kind }) => (kind === 'receipt' && body !== undefined ? [body as unknown as ReceiptBody] : [])),
+    receipts: entries.flatMap(({ body, kind }) =>
+      kind === 'receipt' && body !== undefined ? [body as unknown as ReceiptBody] : [],
+    ),
   }
 }

@@ -16,14 +16,13 @@ import { type Answer, answer, type Cover, type UserView } from './answer.ts'
 import { CarriedRows } from './carried.ts'
 import { DeviceMemory } from './device-memory.ts'
 import { reportSync } from './events.ts'
-import { deviceKeyOf } from './fragments.ts'
 import type { SyncHost, SyncListener } from './host.ts'
 import { planOf, type SyncPlan } from './request.ts'
 import { isEmpty, responseText } from './response.ts'
 import { type UserRoom, UserRooms } from '#storage/sync/user-rooms.ts'
 import { TypingChanges } from './typing.ts'
 import { UnreadCounts } from './unread.ts'
-import type { Viewer } from './viewer.ts'
+import { deviceKeyOf, type Viewer } from './viewer.ts'
 import { Waiters } from './waiters.ts'
 
 export interface UserSyncOptions {
@@ -47,6 +46,7 @@ export class UserSync implements UserView, SyncListener {
   /** Of the rooms that are listened to. */
   readonly covers = new Map<string, Cover>()
   devicesChangedAt = 0
+  accountDataChangedAt = 0
   readonly #context: ActorContext
   readonly #userId: UserId
   readonly #carried: CarriedRows
@@ -96,10 +96,12 @@ export class UserSync implements UserView, SyncListener {
         this.#report(found, round, clock.monotonic() - startedAt)
         return this.#reply(found, memory)
       }
+      const woken = await waiter.wait(clock, remaining, caller.signal)
+      if (this.#disposed) throw this.#context.signal.reason ?? new Error('the activation has ended')
+      // Whoever has not been woken has missed nothing.
+      if (!woken) return this.#reply(found, memory)
       // Nothing lies between: the next look begins where this one ended.
       since = found.token
-      await waiter.wait(clock, remaining, caller.signal)
-      if (this.#disposed) throw this.#context.signal.reason ?? new Error('the activation has ended')
     }
   }
 
@@ -141,7 +143,8 @@ export class UserSync implements UserView, SyncListener {
 
   broken(shard: number): void {
     this.#carried.broken(shard)
-    for (const [roomId, cover] of this.covers) if (this.rooms.get(roomId)?.shard === shard) cover.from = undefined
+    for (const [roomId, cover] of this.covers)
+      if (this.rooms.get(roomId)?.shard === shard) cover.from = undefined
     this.#waiters.wakeAll()
   }
 
@@ -152,15 +155,23 @@ export class UserSync implements UserView, SyncListener {
   // Carrying the user's own rows.
 
   async #load(): Promise<void> {
-    await this.#carried.readHeads()
+    const { positions } = await this.#carried.readHeads()
+    // Rows of this kind have not been looked at so far.
+    this.accountDataChangedAt = Math.max(this.accountDataChangedAt, positions[this.shard] ?? 0)
     this.#loaded = true
     this.#listen()
   }
 
   #apply(entry: LogEntry): void {
+    if (entry.kind === 'accountData')
+      this.accountDataChangedAt = Math.max(this.accountDataChangedAt, entry.pos)
     if (entry.kind === 'userDevices') this.devicesChangedAt = Math.max(this.devicesChangedAt, entry.pos)
     this.rooms.apply(entry)
-    if (entry.membership !== undefined && entry.membership !== entry.prevMembership && entry.roomId !== undefined) {
+    if (
+      entry.membership !== undefined &&
+      entry.membership !== entry.prevMembership &&
+      entry.roomId !== undefined
+    ) {
       if (entry.membership !== 'join') this.unread.forget(entry.roomId)
       if (this.#loaded) this.#listenTo(this.rooms.get(entry.roomId))
     }
@@ -248,7 +259,8 @@ export class UserSync implements UserView, SyncListener {
     const nextBatch = formatSyncToken(found.token)
     memory.counts = parts.keyCounts
     memory.close(nextBatch)
-    this.#storeUnread()
+    // Later, for a reply waits for every decision made before it.
+    if (this.unread.isWorthStoring) this.#context.clock.after(0, () => this.#storeUnread())
     return { head: {}, body: responseText(parts, nextBatch) }
   }
 
@@ -264,8 +276,9 @@ export class UserSync implements UserView, SyncListener {
   }
 
   #storeUnread(): void {
+    if (this.#context.signal.aborted) return
     const counts = this.unread.takeUnstored()
-    if (counts.length === 0 || this.#context.signal.aborted) return
+    if (counts.length === 0) return
     const writes = this.#context.writes()
     for (const { roomId, pos, counts: text } of counts) {
       writes.put('unread', { user_id: this.#userId, room_id: roomId, pos, counts: text })
@@ -291,6 +304,7 @@ interface Found {
 
 function isAtMost(positions: readonly number[], heads: readonly number[]): boolean {
   if (positions.length !== heads.length) return false
-  for (let shard = 0; shard < heads.length; shard++) if ((positions[shard] ?? 0) > (heads[shard] ?? 0)) return false
+  for (let shard = 0; shard < heads.length; shard++)
+    if ((positions[shard] ?? 0) > (heads[shard] ?? 0)) return false
   return true
 }

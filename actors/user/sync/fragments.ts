@@ -7,6 +7,7 @@ import { type EventEntry, deltaOf, isEventEntry, type RoomDelta } from './delta.
 import type { SyncHost } from './host.ts'
 import { presentEvents, previousOf, type Previous } from './present.ts'
 import type { Room } from './room-infos.ts'
+import { deviceKeyOf } from './viewer.ts'
 
 const maxFragments = 2000
 /** A text that says the age of events may be used again for so long. Milliseconds. */
@@ -47,7 +48,9 @@ export class Fragment {
   }
 
   #isSender(deviceKey: string): boolean {
-    return this.events.some(({ event }) => event.txn !== undefined && deviceKeyOf(event.sender, event.txn.deviceId) === deviceKey)
+    return this.events.some(
+      ({ event }) => event.txn !== undefined && deviceKeyOf(event.sender, event.txn.deviceId) === deviceKey,
+    )
   }
 
   #present(host: SyncHost, deviceKey: string | undefined, nowMs: number): string {
@@ -94,11 +97,6 @@ export class Fragments {
     const previous = await previousOf(this.#host, room, entries.filter(isEventEntry))
     return new Fragment(room, entries, previous)
   }
-}
-
-/** Names a device among all devices. */
-export function deviceKeyOf(userId: string, deviceId: string): string {
-  return `${userId} ${deviceId}`
 }
 
 function needsDatabase(entries: readonly LogEntry[], delta: RoomDelta): boolean {

@@ -42,7 +42,11 @@ export interface RoomView {
   /** Client texts of the timeline's events, joined by commas. */
   readonly text: string
   /** Roots of the room's state at `after`, at the start of the timeline, and at `upTo`. */
-  readonly roots: { readonly since: string | undefined; readonly start: string | undefined; readonly end: string | undefined }
+  readonly roots: {
+    readonly since: string | undefined
+    readonly start: string | undefined
+    readonly end: string | undefined
+  }
 }
 
 /** A filter that drops much, or history that may not be seen, costs so many pages at the most. */
@@ -50,13 +54,20 @@ const maxPages = 20
 const filteredPage = 100
 
 /** What happened in the rooms, in the order of the asks. */
-export async function readRooms(host: SyncHost, viewer: Viewer, asks: readonly RoomAsk[]): Promise<readonly RoomView[]> {
+export async function readRooms(
+  host: SyncHost,
+  viewer: Viewer,
+  asks: readonly RoomAsk[],
+): Promise<readonly RoomView[]> {
   if (asks.length === 0) return []
   await host.rooms.load(asks.map(({ room }) => room.roomNid))
   const timelines = await readRoomTimelines(host, viewer, asks)
   const steady = asks.filter((ask) => ask.mode === 'steady').map(rangeOf)
   const [roots, facts, receipts, extras] = await Promise.all([
-    readRoots(host.reads, asks.flatMap((ask, i) => rootPlaces(ask, timelines[i]))),
+    readRoots(
+      host.reads,
+      asks.flatMap((ask, i) => rootPlaces(ask, timelines[i])),
+    ),
     readFacts(host.reads, steady),
     readReceipts(host.reads, viewer.userId, asks.filter((ask) => ask.mode !== 'left').map(rangeOf)),
     aggregatesOf(host, viewer, asks, timelines),
@@ -99,7 +110,14 @@ async function present(
   const { events } = what.timeline
   if (events.length === 0) return ''
   const room = host.rooms.get(what.ask.room.roomNid)
-  const [previous, redactions] = await Promise.all([previousOf(host, room, events), redactionsOf(host, room, events)])
+  const [previous, redactions] = await Promise.all([
+    previousOf(host, room, events),
+    redactionsOf(
+      host,
+      room,
+      events.map(({ event }) => event),
+    ),
+  ])
   return presentEvents(events, {
     texts: host.texts,
     room,
@@ -121,7 +139,11 @@ interface Reading {
   done: boolean
 }
 
-async function readRoomTimelines(host: SyncHost, viewer: Viewer, asks: readonly RoomAsk[]): Promise<readonly Timeline[]> {
+async function readRoomTimelines(
+  host: SyncHost,
+  viewer: Viewer,
+  asks: readonly RoomAsk[],
+): Promise<readonly Timeline[]> {
   const limit = viewer.filter.timelineLimit
   const visible = await visibilityOf(host, asks)
   const readings = asks.map((ask): Reading => ({ ask, found: [], upTo: ask.upTo, done: false }))
@@ -138,7 +160,11 @@ async function readRoomTimelines(host: SyncHost, viewer: Viewer, asks: readonly 
     const rows = await readTimelines(host.reads, ranges)
     for (const reading of open) {
       const entries = (rows.get(reading.ask.room.roomNid) ?? []).filter(isEventEntry)
-      take(reading, entries, (entry) => wants(host, viewer, entry) && (visible.get(reading.ask)?.(entry.pos) ?? true))
+      take(
+        reading,
+        entries,
+        (entry) => wants(host, viewer, entry) && (visible.get(reading.ask)?.(entry.pos) ?? true),
+      )
       reading.done = entries.length < page || reading.found.length > limit
     }
     page = Math.max(filteredPage, page)
@@ -146,7 +172,11 @@ async function readRoomTimelines(host: SyncHost, viewer: Viewer, asks: readonly 
   return readings.map((reading) => timelineOf(reading, limit))
 }
 
-function take(reading: Reading, entries: readonly EventEntry[], isWanted: (entry: EventEntry) => boolean): void {
+function take(
+  reading: Reading,
+  entries: readonly EventEntry[],
+  isWanted: (entry: EventEntry) => boolean,
+): void {
   for (const entry of entries.toReversed()) if (isWanted(entry)) reading.found.push(entry)
   reading.upTo = (entries[0]?.pos ?? 1) - 1
 }
@@ -155,8 +185,7 @@ function timelineOf(reading: Reading, limit: number): Timeline {
   const events = reading.found.slice(0, limit).reverse()
   // Where reading was given up there may be more.
   const limited = reading.found.length > limit || !reading.done
-  const fallback = limited ? (reading.found[0]?.pos ?? reading.ask.upTo) + 1 : reading.ask.upTo + 1
-  return { events, limited, startsAt: events[0]?.pos ?? fallback }
+  return { events, limited, startsAt: events[0]?.pos ?? reading.ask.upTo + 1 }
 }
 
 /** Whether an event is of the kind that the client wants, and not of somebody whom its user ignores. */
@@ -164,7 +193,12 @@ export function wants(host: SyncHost, viewer: Viewer, { event, roomId }: EventEn
   const { filter, ignored } = viewer
   if (ignored.size > 0 && event.stateKey === undefined && ignored.has(event.sender)) return false
   if (filter.timeline === wantsAll) return true
-  return filter.timeline({ type: event.type, sender: event.sender, room_id: roomId, content: host.texts.content(event) })
+  return filter.timeline({
+    type: event.type,
+    sender: event.sender,
+    room_id: roomId,
+    content: host.texts.content(event),
+  })
 }
 
 /** For each ask in which history matters: whether the user may see an event at a position. */
@@ -173,12 +207,21 @@ async function visibilityOf(
   asks: readonly RoomAsk[],
 ): Promise<ReadonlyMap<RoomAsk, (pos: number) => boolean>> {
   const concerned = asks.filter((ask) => ask.mode !== 'steady')
-  const changes = await readVisibilityChanges(host.reads, concerned.map(({ room }) => room.roomNid))
+  const changes = await readVisibilityChanges(
+    host.reads,
+    concerned.map(({ room }) => room.roomNid),
+  )
   return new Map(
     concerned.map((ask) => {
       const transitions = {
-        visibility: (changes.get(ask.room.roomNid) ?? []).map(({ pos, value }: VisibilityChange) => ({ at: [pos, 0] as const, value })),
-        membership: ask.room.changes.map(({ pos, membership }) => ({ at: [pos, 0] as const, value: membership })),
+        visibility: (changes.get(ask.room.roomNid) ?? []).map(({ pos, value }: VisibilityChange) => ({
+          at: [pos, 0] as const,
+          value,
+        })),
+        membership: ask.room.changes.map(({ pos, membership }) => ({
+          at: [pos, 0] as const,
+          value: membership,
+        })),
       }
       return [ask, (pos: number) => maySee(factsAt(transitions, [pos, 0]), ask, pos)]
     }),

@@ -27,7 +27,10 @@ export function viewFromRing(
   const { room, after, upTo } = range
   const rows = host.feed.entriesAfter(room.roomId, room.shard, after)
   if (rows === undefined || !host.rooms.has(room.roomNid)) return undefined
-  const entries = rows.at(-1)?.pos !== undefined && (rows.at(-1)?.pos ?? 0) > upTo ? rows.filter((entry) => entry.pos <= upTo) : rows
+  const entries =
+    rows.at(-1)?.pos !== undefined && (rows.at(-1)?.pos ?? 0) > upTo
+      ? rows.filter((entry) => entry.pos <= upTo)
+      : rows
   const info = host.rooms.get(room.roomNid)
   const fragment = host.fragments.get(info, entries)
   if (fragment instanceof Promise) return fragment.then((made) => viewOf(host, viewer, range, made))
@@ -56,7 +59,12 @@ function viewOf(
   }
 }
 
-function presentFiltered(host: SyncHost, viewer: Viewer, events: readonly EventEntry[], fragment: Fragment): string {
+function presentFiltered(
+  host: SyncHost,
+  viewer: Viewer,
+  events: readonly EventEntry[],
+  fragment: Fragment,
+): string {
   return presentEvents(events, {
     texts: host.texts,
     room: fragment.room,
@@ -71,6 +79,8 @@ function presentFiltered(host: SyncHost, viewer: Viewer, events: readonly EventE
 function ownReceipts(fragment: Fragment, userId: string): RoomView['delta'] {
   const { delta } = fragment
   if (delta.receipts.length === 0) return delta
-  const receipts = delta.receipts.filter((receipt) => receipt.receiptType !== 'm.read.private' || receipt.userId === userId)
+  const receipts = delta.receipts.filter(
+    (receipt) => receipt.receiptType !== 'm.read.private' || receipt.userId === userId,
+  )
   return { ...delta, receipts }
 }

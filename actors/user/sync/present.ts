@@ -6,7 +6,7 @@ import { readEvents } from '#storage/sync/events.ts'
 import { readRoots } from '#storage/sync/rooms.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import { type EventEntry } from './delta.ts'
-import { deviceKeyOf } from './fragments.ts'
+import { deviceKeyOf } from './viewer.ts'
 import type { SyncHost } from './host.ts'
 import type { Room } from './room-infos.ts'
 import type { EventTexts } from './texts.ts'
@@ -45,8 +45,15 @@ export function presentEvent(entry: EventEntry, how: Presentation): string {
 }
 
 /** A state event outside of a timeline. */
-export function presentState(event: StoredEvent, how: Pick<Presentation, 'texts' | 'room' | 'nowMs'>): string {
-  return how.texts.whole(event, how.room, { age: Math.max(0, how.nowMs - event.originServerTs) })
+export function presentState(
+  event: StoredEvent,
+  how: Pick<Presentation, 'texts' | 'room' | 'nowMs' | 'redactions'>,
+): string {
+  const redactedBecause = event.redactedBy === undefined ? undefined : how.redactions?.get(event.redactedBy)
+  return how.texts.whole(event, how.room, {
+    age: Math.max(0, how.nowMs - event.originServerTs),
+    redactedBecause,
+  })
 }
 
 function unsignedOf({ event, pos }: EventEntry, how: Presentation): Unsigned {
@@ -96,10 +103,13 @@ export async function previousOf(
 export async function redactionsOf(
   host: SyncHost,
   room: Room,
-  events: readonly EventEntry[],
+  events: readonly StoredEvent[],
 ): Promise<ReadonlyMap<number, string>> {
-  const nids = events.flatMap(({ event }) => event.redactedBy ?? [])
+  const nids = events.flatMap(({ redactedBy }) => redactedBy ?? [])
+  if (nids.length === 0) return noRedactions
   const redactions = await readEvents(host.reads, nids)
   const how = { texts: host.texts, room, nowMs: host.clock.now() }
   return new Map(redactions.map((event) => [event.nid, presentState(event, how)]))
 }
+
+const noRedactions: ReadonlyMap<number, string> = new Map()

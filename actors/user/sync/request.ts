@@ -46,8 +46,8 @@ const maxTimelineLimit = 100
 const maxCachedFilters = 500
 
 /**
- * The plan of a request. `incarnation` is that of the database. Throws M_INVALID_PARAM for a token that is none, M_BAD_JSON and M_INVALID_PARAM
- * for the filter.
+ * The plan of a request. `incarnation` is that of the database. Throws M_INVALID_PARAM for a token that is none, and what
+ * `FilterCache.get` throws.
  */
 export function planOf(request: SyncRequest, filters: FilterCache, incarnation: number): SyncPlan {
   return {

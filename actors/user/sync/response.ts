@@ -52,7 +52,10 @@ export function responseText(parts: ResponseParts, nextBatch: string): string {
 }
 
 /** What every response says of the device's keys. */
-export function keyCountsText(counts: Readonly<Record<string, number>>, unusedFallback: readonly string[]): string {
+export function keyCountsText(
+  counts: Readonly<Record<string, number>>,
+  unusedFallback: readonly string[],
+): string {
   return (
     `"device_one_time_keys_count":${JSON.stringify(counts)},` +
     `"device_unused_fallback_key_types":${JSON.stringify(unusedFallback)}`
@@ -60,13 +63,21 @@ export function keyCountsText(counts: Readonly<Record<string, number>>, unusedFa
 }
 
 /** The item as an event, or undefined where the filter does not want it. */
-export function accountDataEvents(items: readonly AccountDataItem[], wants: CompiledFilter['accountData']): string[] {
+export function accountDataEvents(
+  items: readonly AccountDataItem[],
+  wants: CompiledFilter['accountData'],
+): string[] {
   return items
     .filter(({ type, content }) => wants({ type, content }))
     .map(({ type, content }) => `{"content":${JSON.stringify(content)},"type":${JSON.stringify(type)}}`)
 }
 
-export function joinedRoomText(host: SyncHost, filter: CompiledFilter, stateAfter: boolean, parts: JoinedRoomParts): string {
+export function joinedRoomText(
+  host: SyncHost,
+  filter: CompiledFilter,
+  stateAfter: boolean,
+  parts: JoinedRoomParts,
+): string {
   let text = `{${timelineAndState(host, filter, stateAfter, parts)}`
   if (parts.state.summary !== undefined) text += `,"summary":${parts.state.summary}`
   if (parts.accountData.length > 0) text += `,"account_data":${eventList(parts.accountData)}`
@@ -92,10 +103,16 @@ function timelineAndState(
   const { shard, roomNid } = view.ask.room
   const { limited, startsAt } = view.timeline
   const prevBatch = formatRoomToken(placeBefore({ shard, pos: startsAt, sub: 0 }))
-  const events = filter.project === undefined || view.text === '' ? view.text : projected(view.text, filter.project)
+  const events =
+    filter.project === undefined || view.text === '' ? view.text : projected(view.text, filter.project)
   let states = ''
   if (state.events.length > 0) {
-    const how = { texts: host.texts, room: host.rooms.get(roomNid), nowMs: host.clock.now() }
+    const how = {
+      texts: host.texts,
+      room: host.rooms.get(roomNid),
+      nowMs: host.clock.now(),
+      redactions: state.redactions,
+    }
     states = state.events.map((event) => presentState(event, how)).join(',')
     if (filter.project !== undefined) states = projected(states, filter.project)
   }
@@ -127,7 +144,9 @@ function roomsText(parts: ResponseParts): string {
   for (const name of ['join', 'invite', 'knock', 'leave'] as const) {
     const rooms = parts[name]
     if (rooms.length === 0) continue
-    sections.push(`"${name}":{${rooms.map(([roomId, text]) => `${JSON.stringify(roomId)}:${text}`).join(',')}}`)
+    sections.push(
+      `"${name}":{${rooms.map(([roomId, text]) => `${JSON.stringify(roomId)}:${text}`).join(',')}}`,
+    )
   }
   return sections.join(',')
 }

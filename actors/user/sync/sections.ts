@@ -72,7 +72,8 @@ function tellsLeft(room: UserRoom, plan: SyncPlan, range: Range, upTo: number): 
 function leftAsk(room: UserRoom, range: Range, upTo: number): LeftAsk {
   const change = room.lastChange(upTo)
   const pos = change?.pos ?? upTo
-  if (change?.before !== 'join') return { room, mode: 'left', after: pos - 1, upTo: pos, wasIn: false, wasOutside: true }
+  if (change?.before !== 'join')
+    return { room, mode: 'left', after: pos - 1, upTo: pos, wasIn: false, wasOutside: true }
   const after = range.since?.positions[room.shard] ?? 0
   // In a room that he came into and left again since, he is told what he may see of all of it.
   const wasIn = range.since !== undefined && room.membershipAt(after) === 'join'

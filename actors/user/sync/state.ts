@@ -10,6 +10,7 @@ import type { DeviceMemory } from './device-memory.ts'
 import type { RoomView } from './from-database.ts'
 import type { RingView } from './from-rings.ts'
 import type { SyncHost } from './host.ts'
+import { redactionsOf } from './present.ts'
 import type { Viewer } from './viewer.ts'
 
 export interface StateOptions {
@@ -22,23 +23,40 @@ export interface StateOptions {
 
 export interface StateParts {
   readonly events: readonly StoredEvent[]
+  /** Texts of the redactions of those that are redacted. */
+  readonly redactions: ReadonlyMap<number, string>
   /** JSON text, or undefined where nothing of it changed. */
   readonly summary: string | undefined
 }
 
-const nothing: StateParts = { events: [], summary: undefined }
+export const noState: StateParts = { events: [], redactions: new Map(), summary: undefined }
 
 /** What is told of the room's state beside the timeline. A promise only where something has to be looked up. */
-export function stateOf(host: SyncHost, viewer: Viewer, view: RoomView | RingView, options: StateOptions): StateParts | Promise<StateParts> {
+export function stateOf(
+  host: SyncHost,
+  viewer: Viewer,
+  view: RoomView | RingView,
+  options: StateOptions,
+): StateParts | Promise<StateParts> {
   const { filter } = viewer
-  const isQuiet = !options.full && !view.timeline.limited && !view.delta.resolved && view.delta.memberRows.length === 0
-  if (isQuiet && !changesState(viewer, view, options) && !(filter.lazyMembers && needsMembers(view, options, filter.redundantMembers))) {
-    return nothing
+  const isQuiet =
+    !options.full && !view.timeline.limited && !view.delta.resolved && view.delta.memberRows.length === 0
+  if (
+    isQuiet &&
+    !changesState(viewer, view, options) &&
+    !(filter.lazyMembers && needsMembers(view, options, filter.redundantMembers))
+  ) {
+    return noState
   }
   return workOut(host, viewer, view, options)
 }
 
-async function workOut(host: SyncHost, viewer: Viewer, view: RoomView | RingView, options: StateOptions): Promise<StateParts> {
+async function workOut(
+  host: SyncHost,
+  viewer: Viewer,
+  view: RoomView | RingView,
+  options: StateOptions,
+): Promise<StateParts> {
   const [events, summary] = await Promise.all([
     viewer.filter.lazyMembers ? lazyState(host, viewer, view, options) : wholeState(host, view, options),
     summaryOf(host, viewer, view, options),
@@ -46,14 +64,35 @@ async function workOut(host: SyncHost, viewer: Viewer, view: RoomView | RingView
   const { filter } = viewer
   const { roomId } = view.ask.room
   const wanted = events.filter((event) =>
-    filter.state({ type: event.type, sender: event.sender, room_id: roomId, content: host.texts.content(event) }),
+    filter.state({
+      type: event.type,
+      sender: event.sender,
+      room_id: roomId,
+      content: host.texts.content(event),
+    }),
   )
-  if (!filter.lazyMembers) return { events: wanted, summary: summary?.text }
+  if (!filter.lazyMembers) return finish(host, view, wanted, summary)
   const heroes = await membersOf(host, view, options, summary?.heroes ?? [])
-  const fresh = uniqueEvents([...wanted, ...heroes]).filter((event) => !isRedundant(viewer, view, options, event))
+  const fresh = uniqueEvents([...wanted, ...heroes]).filter(
+    (event) => !isRedundant(viewer, view, options, event),
+  )
   for (const event of fresh) remember(view, options, event)
   for (const { event } of view.timeline.events) remember(view, options, event)
-  return { events: fresh, summary: summary?.text }
+  return finish(host, view, fresh, summary)
+}
+
+async function finish(
+  host: SyncHost,
+  view: RoomView,
+  events: readonly StoredEvent[],
+  summary: Summary | undefined,
+): Promise<StateParts> {
+  const { roomNid } = view.ask.room
+  const isRedacted = events.some((event) => event.redactedBy !== undefined)
+  const redactions = isRedacted
+    ? await redactionsOf(host, host.rooms.get(roomNid), events)
+    : noState.redactions
+  return { events, redactions, summary: summary?.text }
 }
 
 /** Whether the state changed in a way that has to be told beside the timeline. A ring's events are all there are; else the roots tell. */
@@ -65,10 +104,16 @@ function changesState(viewer: Viewer, view: RoomView | RingView, options: StateO
 
 function needsMembers(view: RoomView, options: StateOptions, redundant: boolean): boolean {
   const { roomId } = view.ask.room
-  return view.timeline.events.some(({ event }) => redundant || !options.memory.knowsMember(roomId, event.sender))
+  return view.timeline.events.some(
+    ({ event }) => redundant || !options.memory.knowsMember(roomId, event.sender),
+  )
 }
 
-async function wholeState(host: SyncHost, view: RoomView | RingView, options: StateOptions): Promise<readonly StoredEvent[]> {
+async function wholeState(
+  host: SyncHost,
+  view: RoomView | RingView,
+  options: StateOptions,
+): Promise<readonly StoredEvent[]> {
   const { roomNid } = view.ask.room
   const target = targetRoot(view, options)
   if (options.full) return target === undefined ? [] : host.states.all(roomNid, target)
@@ -80,16 +125,23 @@ function targetRoot(view: RoomView, options: StateOptions): string | undefined {
 }
 
 /** What changed since the last time that the timeline does not tell. */
-async function changedState(host: SyncHost, view: RoomView | RingView, options: StateOptions): Promise<readonly StoredEvent[]> {
+async function changedState(
+  host: SyncHost,
+  view: RoomView | RingView,
+  options: StateOptions,
+): Promise<readonly StoredEvent[]> {
   const { roomNid } = view.ask.room
   const told = options.after ? new Set<number>() : new Set(view.timeline.events.map(({ event }) => event.nid))
-  if ('allEvents' in view) return lastStates(view.allEvents.map(({ event }) => event).filter((event) => !told.has(event.nid)))
+  if ('allEvents' in view)
+    return lastStates(view.allEvents.map(({ event }) => event).filter((event) => !told.has(event.nid)))
   const { since, start, end } = view.roots
   if (options.after) return afterwards(await host.states.diff(roomNid, since, end))
   const before = view.timeline.limited ? afterwards(await host.states.diff(roomNid, since, start)) : []
   // What resolution changed comes with no event, and what the filter leaves out is not told: the timeline alone would leave the client
   // with another state.
-  const whole = afterwards(await host.states.diff(roomNid, since, end)).filter((event) => !told.has(event.nid))
+  const whole = afterwards(await host.states.diff(roomNid, since, end)).filter(
+    (event) => !told.has(event.nid),
+  )
   return lastStates([...before, ...whole])
 }
 
@@ -106,7 +158,12 @@ function lastStates(events: readonly StoredEvent[]): StoredEvent[] {
   return [...last.values()]
 }
 
-async function lazyState(host: SyncHost, viewer: Viewer, view: RoomView | RingView, options: StateOptions): Promise<readonly StoredEvent[]> {
+async function lazyState(
+  host: SyncHost,
+  viewer: Viewer,
+  view: RoomView | RingView,
+  options: StateOptions,
+): Promise<readonly StoredEvent[]> {
   const senders = view.timeline.events.map(({ event }) => event.sender as string)
   if (!options.full) {
     // "When a sync is `limited`, the server MUST return membership events for events in the gap": they are among the changes.
@@ -143,7 +200,13 @@ function uniqueEvents(events: readonly StoredEvent[]): StoredEvent[] {
 }
 
 function isRedundant(viewer: Viewer, view: RoomView, options: StateOptions, event: StoredEvent): boolean {
-  if (viewer.filter.redundantMembers || options.full || event.type !== 'm.room.member' || event.stateKey === undefined) return false
+  if (
+    viewer.filter.redundantMembers ||
+    options.full ||
+    event.type !== 'm.room.member' ||
+    event.stateKey === undefined
+  )
+    return false
   return options.memory.hasMember(view.ask.room.roomId, event.stateKey, event.nid)
 }
 
@@ -158,7 +221,12 @@ interface Summary {
 }
 
 /** Needed where members came or went, and with the full state. Client-server API v1.19, "RoomSummary". */
-async function summaryOf(host: SyncHost, viewer: Viewer, view: RoomView, options: StateOptions): Promise<Summary | undefined> {
+async function summaryOf(
+  host: SyncHost,
+  viewer: Viewer,
+  view: RoomView,
+  options: StateOptions,
+): Promise<Summary | undefined> {
   const changed = view.delta.memberRows.some((row) => row.membership !== row.prevMembership)
   if (view.ask.mode === 'left' || !(options.full || changed)) return undefined
   const { roomNid } = view.ask.room

@@ -15,7 +15,10 @@ export async function strippedRooms(
   name: 'invite_state' | 'knock_state',
 ): Promise<readonly (readonly [string, string])[]> {
   if (rooms.length === 0) return []
-  const roots = await readRoots(host.reads, rooms.map(({ room, pos }) => ({ roomNid: room.roomNid, pos })))
+  const roots = await readRoots(
+    host.reads,
+    rooms.map(({ room, pos }) => ({ roomNid: room.roomNid, pos })),
+  )
   const texts = await Promise.all(
     rooms.map(async ({ room }, i) => {
       const events = await strippedEvents(host, viewer, room, roots[i])
@@ -36,11 +39,13 @@ async function strippedEvents(
   if (own !== undefined && viewer.ignored.has(own.sender)) return undefined
   const keys = own === undefined ? strippedStateKeys : strippedKeysForInvite(own.sender)
   const events = await host.states.getMany(room.roomNid, root, keys)
-  const wanted = new Map([...events, own].filter((event) => event !== undefined).map((event) => [event.nid, event]))
+  const wanted = new Map(
+    [...events, own].filter((event) => event !== undefined).map((event) => [event.nid, event]),
+  )
   return Array.from(wanted.values(), (event) => strippedText(host, event)).join(',')
 }
 
 function strippedText(host: SyncHost, event: StoredEvent): string {
-  const content = JSON.stringify(host.texts.content(event))
-  return `{"content":${content},"sender":${JSON.stringify(event.sender)},"state_key":${JSON.stringify(event.stateKey)},"type":${JSON.stringify(event.type)}}`
+  const { sender, stateKey = '', type } = event
+  return JSON.stringify({ content: host.texts.content(event), sender, state_key: stateKey, type })
 }

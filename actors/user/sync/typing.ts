@@ -25,7 +25,11 @@ export class TypingChanges {
   }
 
   /** The rooms of which there is something to tell to a client with this counter (undefined: none yet), and who types there. */
-  since(feed: LogFeed, counter: number | undefined, roomIds: Iterable<string>): Map<string, readonly string[]> {
+  since(
+    feed: LogFeed,
+    counter: number | undefined,
+    roomIds: Iterable<string>,
+  ): Map<string, readonly string[]> {
     const typing = new Map<string, readonly string[]>()
     const told = counter === undefined ? undefined : Math.floor(counter / 2)
     const isOurs = told !== undefined && told >= this.#start && told <= this.#now

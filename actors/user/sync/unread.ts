@@ -38,21 +38,37 @@ interface Note {
 interface RoomUnread {
   /** Everything up to here has been counted. */
   upTo: number
+  /** Ascending. */
   notes: Note[]
+  /** The notes added up; undefined: to be done. */
+  sums: Sums | undefined
   /** Up to which position the user has read, by thread; `''` for all of them. */
   readonly read: Map<string, number>
   /** Events counted since the counts were stored. */
   unstored: number
 }
 
+interface Tally {
+  notifications: number
+  highlights: number
+}
+
+interface Sums {
+  readonly total: Tally
+  readonly main: Tally
+  readonly threads: Map<string, Tally>
+}
+
 const pageSize = 500
 /** More than this is not counted on: nobody reads the difference between a thousand and two. */
-const maxNotes = 1000
-const storeAfter = 50
+const maxNotes = 2000
+const storeAfter = 500
 
 export class UnreadCounts {
   readonly #host: SyncHost
   readonly #userId: UserId
+  /** Whether some room has come far since its counts were stored. */
+  isWorthStoring = false
   readonly #rooms = new Map<string, RoomUnread>()
   #stored: Promise<Map<string, UnreadMark>> | undefined
 
@@ -62,14 +78,22 @@ export class UnreadCounts {
   }
 
   /** Counts these rooms up to a position of each, from Postgres where they are behind. */
-  async catchUp(rooms: readonly { readonly room: UserRoom; readonly upTo: number }[], rules: CompiledRuleset): Promise<void> {
+  async catchUp(
+    rooms: readonly { readonly room: UserRoom; readonly upTo: number }[],
+    rules: CompiledRuleset,
+  ): Promise<void> {
     await this.#begin(rooms.filter(({ room }) => !this.#rooms.has(room.roomId)))
     let behind = rooms.flatMap(({ room, upTo }) => {
       const unread = this.#rooms.get(room.roomId)
       return unread === undefined || unread.upTo >= upTo ? [] : [{ room, upTo, unread }]
     })
     while (behind.length > 0) {
-      const ranges = behind.map(({ room, upTo, unread }) => ({ roomNid: room.roomNid, after: unread.upTo, upTo, limit: pageSize }))
+      const ranges = behind.map(({ room, upTo, unread }) => ({
+        roomNid: room.roomNid,
+        after: unread.upTo,
+        upTo,
+        limit: pageSize,
+      }))
       const pages = await readEventsToCount(this.#host.reads, ranges)
       const still: typeof behind = []
       for (const each of behind) {
@@ -115,25 +139,16 @@ export class UnreadCounts {
   }
 
   count(roomId: string): UnreadCount {
-    const threads = new Map<string, { notifications: number; highlights: number }>()
-    const main = { notifications: 0, highlights: 0 }
-    const total = { notifications: 0, highlights: 0 }
-    for (const note of this.#rooms.get(roomId)?.notes ?? []) {
-      const one =
-        note.thread === mainThread
-          ? main
-          : threads.getOrInsertComputed(note.thread, () => ({ notifications: 0, highlights: 0 }))
-      for (const count of [one, total]) {
-        count.notifications++
-        if (note.highlight) count.highlights++
-      }
-    }
-    return { total, main, threads }
+    const unread = this.#rooms.get(roomId)
+    if (unread === undefined) return nothingUnread
+    unread.sums ??= sumsOf(unread.notes)
+    return unread.sums
   }
 
   /** The counts that are worth storing, which count as stored from now on. */
   takeUnstored(): UnreadMark[] {
     const taken: UnreadMark[] = []
+    this.isWorthStoring = false
     for (const [roomId, unread] of this.#rooms) {
       if (unread.unstored < storeAfter) continue
       unread.unstored = 0
@@ -149,15 +164,25 @@ export class UnreadCounts {
       (marks) => new Map(marks.map((mark) => [mark.roomId, mark])),
     )
     const nids = rooms.map(({ room }) => room.roomNid)
-    const [stored, receipts] = await Promise.all([this.#stored, readOwnReceipts(this.#host.reads, this.#userId, nids)])
+    const [stored, receipts] = await Promise.all([
+      this.#stored,
+      readOwnReceipts(this.#host.reads, this.#userId, nids),
+    ])
     const byRoom = Map.groupBy(receipts, (receipt) => receipt.roomNid)
     for (const { room, upTo } of rooms) {
       if (this.#rooms.has(room.roomId)) continue
-      this.#rooms.set(room.roomId, beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []))
+      this.#rooms.set(
+        room.roomId,
+        beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []),
+      )
     }
   }
 
-  #count(unread: RoomUnread, entries: readonly EventEntry[], rules: CompiledRuleset): Promise<void> | undefined {
+  #count(
+    unread: RoomUnread,
+    entries: readonly EventEntry[],
+    rules: CompiledRuleset,
+  ): Promise<void> | undefined {
     for (const [i, entry] of entries.entries()) {
       const { event } = entry
       if (event.sender !== this.#userId) {
@@ -168,10 +193,20 @@ export class UnreadCounts {
           return counted.then(() => this.#count(unread, entries.slice(i), rules))
         }
         if (rules.untouched) {
-          this.#note(unread, entry, counted.thread, evaluate(counted.prepared, { userId: this.#userId, rules }))
+          this.#note(
+            unread,
+            entry,
+            counted.thread,
+            evaluate(counted.prepared, { userId: this.#userId, rules }),
+          )
         } else {
           return this.#displayName(entry, room).then((displayName) => {
-            this.#note(unread, entry, counted.thread, evaluate(counted.prepared, { userId: this.#userId, rules, displayName }))
+            this.#note(
+              unread,
+              entry,
+              counted.thread,
+              evaluate(counted.prepared, { userId: this.#userId, rules, displayName }),
+            )
             return this.#count(unread, entries.slice(i + 1), rules)
           })
         }
@@ -181,35 +216,56 @@ export class UnreadCounts {
     return undefined
   }
 
-  #note(unread: RoomUnread, entry: EventEntry, thread: string, outcome: { notify: boolean; highlight: boolean }): void {
+  #note(
+    unread: RoomUnread,
+    entry: EventEntry,
+    thread: string,
+    outcome: { notify: boolean; highlight: boolean },
+  ): void {
     this.#counted(unread, entry)
     if (!outcome.notify || entry.pos <= readUpTo(unread, thread)) return
     // Two syncs of two devices may count the same entries, the second after the first has waited.
-    if (unread.notes.some((note) => note.pos === entry.pos)) return
-    unread.notes.push({ pos: entry.pos, thread, highlight: outcome.highlight })
-    if (unread.notes.length > maxNotes) unread.notes.shift()
+    const last = unread.notes.at(-1)
+    if (last !== undefined && last.pos >= entry.pos && unread.notes.some((note) => note.pos === entry.pos))
+      return
+    const note = { pos: entry.pos, thread, highlight: outcome.highlight }
+    unread.notes.push(note)
+    if (unread.sums !== undefined) add(unread.sums, note)
+    if (unread.notes.length <= maxNotes) return
+    unread.notes = unread.notes.slice(-maxNotes / 2)
+    unread.sums = undefined
   }
 
   #counted(unread: RoomUnread, entry: EventEntry): void {
     if (entry.pos <= unread.upTo) return
     unread.upTo = entry.pos
     unread.unstored++
+    if (unread.unstored === storeAfter) this.isWorthStoring = true
   }
 
   async #displayName(entry: EventEntry, room: Room): Promise<string | undefined> {
     if (entry.stateRoot === undefined) return undefined
-    const member: StoredEvent | undefined = await this.#host.states.get(room.roomNid, entry.stateRoot, ['m.room.member', this.#userId])
+    const member: StoredEvent | undefined = await this.#host.states.get(room.roomNid, entry.stateRoot, [
+      'm.room.member',
+      this.#userId,
+    ])
     return member && stringField(this.#host.texts.content(member), 'displayname')
   }
 }
 
 /** From where a room is counted: from what is stored, or else from what was read last or from the join. */
-function beginning(room: UserRoom, upTo: number, stored: UnreadMark | undefined, receipts: readonly ReceiptRow[]): RoomUnread {
+function beginning(
+  room: UserRoom,
+  upTo: number,
+  stored: UnreadMark | undefined,
+  receipts: readonly ReceiptRow[],
+): RoomUnread {
   const joinedAt = room.membershipAt(upTo) === 'join' ? room.changedAt(upTo) : upTo
   const isUsable = stored !== undefined && stored.pos >= joinedAt && stored.pos <= upTo
   const unread: RoomUnread = {
     upTo: isUsable ? stored.pos : joinedAt,
     notes: isUsable ? notesIn(stored.counts) : [],
+    sums: undefined,
     read: new Map(),
     unstored: 0,
   }
@@ -220,10 +276,31 @@ function beginning(room: UserRoom, upTo: number, stored: UnreadMark | undefined,
   return unread
 }
 
+const nothingUnread: UnreadCount = sumsOf([])
+
+function sumsOf(notes: readonly Note[]): Sums {
+  const sums: Sums = { total: noTally(), main: noTally(), threads: new Map() }
+  for (const note of notes) add(sums, note)
+  return sums
+}
+
+function add(sums: Sums, { highlight, thread }: Note): void {
+  const one = thread === mainThread ? sums.main : sums.threads.getOrInsertComputed(thread, noTally)
+  for (const tally of [one, sums.total]) {
+    tally.notifications++
+    if (highlight) tally.highlights++
+  }
+}
+
+function noTally(): Tally {
+  return { notifications: 0, highlights: 0 }
+}
+
 function markRead(unread: RoomUnread, thread: string, pos: number): void {
   if (pos <= (unread.read.get(thread) ?? 0)) return
   unread.read.set(thread, pos)
   unread.notes = unread.notes.filter((note) => note.pos > readUpTo(unread, note.thread))
+  unread.sums = undefined
 }
 
 function readUpTo(unread: RoomUnread, thread: string): number {

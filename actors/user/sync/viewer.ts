@@ -12,3 +12,8 @@ export interface Viewer {
   readonly rules: CompiledRuleset
   readonly filter: CompiledFilter
 }
+
+/** Names a device among all devices. */
+export function deviceKeyOf(userId: string, deviceId: string): string {
+  return `${userId} ${deviceId}`
+}

@@ -71,7 +71,8 @@ async function logInByPassword(context: Context, { session }: MadeSession): Prom
       status: 400,
     })
   }
-  if (body.password === undefined) throw new MatrixError('M_MISSING_PARAM', 'The field "password" is missing.')
+  if (body.password === undefined)
+    throw new MatrixError('M_MISSING_PARAM', 'The field "password" is missing.')
   const userId = localUserId(name, config.serverName)
   limits.take('login', `account ${userId ?? ''}`)
   const account = userId === undefined ? undefined : await readAccount(reads, userId)

@@ -28,7 +28,10 @@ export function registrationParams(config: Config): JsonObject {
 /** Throws M_WEAK_PASSWORD. */
 export function checkPassword(config: Config, password: string): void {
   if (password.length < config.passwordMinLength) {
-    throw new MatrixError('M_WEAK_PASSWORD', `A password has at least ${config.passwordMinLength} characters.`)
+    throw new MatrixError(
+      'M_WEAK_PASSWORD',
+      `A password has at least ${config.passwordMinLength} characters.`,
+    )
   }
   if (password.length > maxPasswordLength) {
     throw new MatrixError('M_INVALID_PARAM', `A password has at most ${maxPasswordLength} characters.`)

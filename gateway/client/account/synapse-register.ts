@@ -53,7 +53,9 @@ function registerEndpoint(nonces: Nonces): AnyEndpoint {
       const secret = secretOf(config)
       checkMac(secret, body)
       if (!nonces.take(secret, body.nonce, clock)) {
-        throw new MatrixError('M_UNKNOWN', 'The nonce is unknown, has been used, or is too old.', { status: 400 })
+        throw new MatrixError('M_UNKNOWN', 'The nonce is unknown, has been used, or is too old.', {
+          status: 400,
+        })
       }
       const userId = newUserId(body.username, config.serverName)
       checkPassword(config, body.password)

@@ -16,6 +16,5 @@ export const endpoint = defineEndpoint({
     kind: 'json',
     schema: z.looseObject({ devices: z.array(z.string()), auth: z.looseObject({}).optional() }),
   },
-  handle: (context) =>
-    removeDevices(context, 'POST /_matrix/client/v3/delete_devices', context.body.devices),
+  handle: (context) => removeDevices(context, 'POST /_matrix/client/v3/delete_devices', context.body.devices),
 })

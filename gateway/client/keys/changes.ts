@@ -32,6 +32,7 @@ function positionsOf(
   heads: { readonly incarnation: number; readonly positions: readonly number[] },
 ): readonly number[] {
   const token = parseSyncToken(requiredParam(query, name))
-  if (token?.incarnation === heads.incarnation && token.positions.length === heads.positions.length) return token.positions
+  if (token?.incarnation === heads.incarnation && token.positions.length === heads.positions.length)
+    return token.positions
   throw new MatrixError('M_INVALID_PARAM', `The parameter "${name}" must be a token that /sync gave.`)
 }

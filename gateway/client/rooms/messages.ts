@@ -35,22 +35,23 @@ export const endpoint = defineEndpoint({
     const from = placeParam(query, 'from', sight) ?? (direction === 'b' ? state.pos : 0)
     const to = placeParam(query, 'to', sight)
     const wants = compileEventFilter(filter)
-    const { events, next } = await walkTimeline(reads, sight, {
+    const { end, events, next } = await walkTimeline(reads, sight, {
       from,
       to,
       direction,
       limit,
       wants: ({ event }) => wants({ type: event.type, sender: event.sender, content: contentOf(event) }),
     })
+    // NOTSPEC: "If no further events are available […], this property is omitted". Here only with an empty chunk: other servers give a token
+    // with every event, clients rely on that, and forwards it is the place from which new events will follow.
+    const endField = tokenField('end', events.length === 0 ? next : end)
     const texts = await presentEvents(context, sight, events)
     const where = { roomNid: sight.room.roomNid, root: state.root }
     const members = filter.lazyLoadMembers ? await membersOfSenders(reads, where, events.map(eventOf)) : []
     const memberTexts = await presentState(context, sight, members)
     const start = query.get('from') || tokenBehind(sight, from)
     const stateField = filter.lazyLoadMembers ? `,"state":[${memberTexts.join(',')}]` : ''
-    return Answer.json(
-      `{"chunk":[${texts.join(',')}]${tokenField('start', start)}${tokenField('end', next)}${stateField}}`,
-    )
+    return Answer.json(`{"chunk":[${texts.join(',')}]${tokenField('start', start)}${endField}${stateField}}`)
   },
 })
 

@@ -11,6 +11,7 @@ import { memberProfile } from '#storage/rooms/member-profile.ts'
 import { askRoom, type UserRequest } from './request.ts'
 
 const opaqueBytes = 15
+const maxShownVersion = 40
 
 /** What a new room is made of. */
 export interface RoomPlan {
@@ -24,7 +25,9 @@ export interface RoomPlan {
 export function creatableVersion(version: string): RoomVersionRules {
   const rules = rulesFor(version)
   if (rules === undefined || rules.eventIdFormat === 'v1') {
-    throw new MatrixError('M_UNSUPPORTED_ROOM_VERSION', `Rooms of version ${version} cannot be made here.`)
+    // The name is the client's own and may be of any length.
+    const named = JSON.stringify(version.slice(0, maxShownVersion))
+    throw new MatrixError('M_UNSUPPORTED_ROOM_VERSION', `Rooms of version ${named} cannot be made here.`)
   }
   return rules
 }

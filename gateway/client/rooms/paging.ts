@@ -60,6 +60,8 @@ export interface WalkResult {
   readonly events: readonly PlacedEvent[]
   /** The token to go on from; undefined where there is nothing more. */
   readonly next: string | undefined
+  /** The token of where the walk ended. */
+  readonly end: string
 }
 
 /** The visible and wanted events from one place on. */
@@ -76,13 +78,17 @@ export async function walkTimeline(reads: Reads, sight: RoomSight, walk: Walk): 
       upTo: backwards ? at : (walk.to ?? sight.room.head),
     })
     for (const placed of page) {
-      if (events.length >= walk.limit) return { events, next: tokenAt(sight, backwards, at) }
+      if (events.length >= walk.limit) return more(events, tokenAt(sight, backwards, at))
       at = backwards ? placed.pos - 1 : placed.pos
       if (sight.maySee(placed.pos) && walk.wants(placed)) events.push(placed)
     }
-    if (page.length < pageSize) return { events, next: undefined }
+    if (page.length < pageSize) return { events, next: undefined, end: tokenAt(sight, backwards, at) }
   }
-  return { events, next: tokenAt(sight, backwards, at) }
+  return more(events, tokenAt(sight, backwards, at))
+}
+
+function more(events: readonly PlacedEvent[], next: string): WalkResult {
+  return { events, next, end: next }
 }
 
 function tokenAt(sight: RoomSight, backwards: boolean, at: Place): string {

@@ -14,7 +14,10 @@ const validSeconds = 3600
 
 export const endpoint = defineEndpoint({
   method: 'POST',
-  path: ['/_matrix/client/v3/user/:userId/openid/request_token', '/_matrix/client/r0/user/:userId/openid/request_token'],
+  path: [
+    '/_matrix/client/v3/user/:userId/openid/request_token',
+    '/_matrix/client/r0/user/:userId/openid/request_token',
+  ],
   auth: 'user',
   rateLimit: 'write',
   body: { kind: 'json', optional: true, schema: anyJsonObject },

@@ -9,7 +9,10 @@ import { roomIdIn } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'DELETE',
-  path: ['/_matrix/client/v3/user/:userId/rooms/:roomId/tags/:tag', '/_matrix/client/r0/user/:userId/rooms/:roomId/tags/:tag'],
+  path: [
+    '/_matrix/client/v3/user/:userId/rooms/:roomId/tags/:tag',
+    '/_matrix/client/r0/user/:userId/rooms/:roomId/tags/:tag',
+  ],
   auth: 'user',
   rateLimit: 'write',
   body: { kind: 'none' },

@@ -9,7 +9,10 @@ import { getAccountData } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'GET',
-  path: ['/_matrix/client/v3/user/:userId/account_data/:type', '/_matrix/client/r0/user/:userId/account_data/:type'],
+  path: [
+    '/_matrix/client/v3/user/:userId/account_data/:type',
+    '/_matrix/client/r0/user/:userId/account_data/:type',
+  ],
   auth: 'user',
   rateLimit: 'read',
   body: { kind: 'none' },

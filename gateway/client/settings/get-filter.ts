@@ -11,7 +11,10 @@ import { isPlainText } from '../plain-text.ts'
 
 export const endpoint = defineEndpoint({
   method: 'GET',
-  path: ['/_matrix/client/v3/user/:userId/filter/:filterId', '/_matrix/client/r0/user/:userId/filter/:filterId'],
+  path: [
+    '/_matrix/client/v3/user/:userId/filter/:filterId',
+    '/_matrix/client/r0/user/:userId/filter/:filterId',
+  ],
   auth: 'user',
   rateLimit: 'read',
   body: { kind: 'none' },

@@ -3,9 +3,10 @@
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3pushrulesglobalkindruleid
  */
 
+import { MatrixError } from '#protocol/errors.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
-import { getRule, parseRuleKind } from '#protocol/push/ruleset.ts'
-import type { PushRule } from '#protocol/push/rule-types.ts'
+import { getRule } from '#protocol/push/ruleset.ts'
+import { isRuleKind, type PushRule } from '#protocol/push/rule-types.ts'
 import { defineEndpoint, type AnyEndpoint } from '../../http/endpoint.ts'
 import { readStoredRules } from './account-data.ts'
 
@@ -27,7 +28,10 @@ function getPart(suffix: string, show: (rule: PushRule) => JsonObject): AnyEndpo
     rateLimit: 'read',
     body: { kind: 'none' },
     handle: async ({ params, reads, requester }) => {
-      const address = { kind: parseRuleKind(params['kind'] ?? ''), ruleId: params['ruleId'] ?? '' }
+      const kind = params['kind'] ?? ''
+      // Clients look for rules of kinds that not every server knows.
+      if (!isRuleKind(kind)) throw new MatrixError('M_NOT_FOUND', 'There is no such kind of push rule.')
+      const address = { kind, ruleId: params['ruleId'] ?? '' }
       return show(getRule(requester.userId, await readStoredRules(reads, requester.userId), address))
     },
   })

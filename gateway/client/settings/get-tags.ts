@@ -11,7 +11,10 @@ import { roomIdIn } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'GET',
-  path: ['/_matrix/client/v3/user/:userId/rooms/:roomId/tags', '/_matrix/client/r0/user/:userId/rooms/:roomId/tags'],
+  path: [
+    '/_matrix/client/v3/user/:userId/rooms/:roomId/tags',
+    '/_matrix/client/r0/user/:userId/rooms/:roomId/tags',
+  ],
   auth: 'user',
   rateLimit: 'read',
   body: { kind: 'none' },

@@ -10,7 +10,10 @@ import { checkWritableType } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'PUT',
-  path: ['/_matrix/client/v3/user/:userId/account_data/:type', '/_matrix/client/r0/user/:userId/account_data/:type'],
+  path: [
+    '/_matrix/client/v3/user/:userId/account_data/:type',
+    '/_matrix/client/r0/user/:userId/account_data/:type',
+  ],
   auth: 'user',
   rateLimit: 'write',
   body: { kind: 'json', schema: anyJsonObject },

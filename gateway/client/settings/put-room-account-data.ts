@@ -10,7 +10,10 @@ import { checkWritableType, roomIdIn } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'PUT',
-  path: ['/_matrix/client/v3/user/:userId/rooms/:roomId/account_data/:type', '/_matrix/client/r0/user/:userId/rooms/:roomId/account_data/:type'],
+  path: [
+    '/_matrix/client/v3/user/:userId/rooms/:roomId/account_data/:type',
+    '/_matrix/client/r0/user/:userId/rooms/:roomId/account_data/:type',
+  ],
   auth: 'user',
   rateLimit: 'write',
   body: { kind: 'json', schema: anyJsonObject },
@@ -19,7 +22,13 @@ export const endpoint = defineEndpoint({
     const { ask, body, params, requester, traceId } = context
     const type = params['type'] ?? ''
     checkWritableType(type)
-    await ask.ask('user', requester.userId, 'putAccountData', { roomId: roomIdIn(params), type, content: body }, { traceId })
+    await ask.ask(
+      'user',
+      requester.userId,
+      'putAccountData',
+      { roomId: roomIdIn(params), type, content: body },
+      { traceId },
+    )
     return {}
   },
 })

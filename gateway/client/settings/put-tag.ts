@@ -13,7 +13,10 @@ import { roomIdIn } from './account-data.ts'
 
 export const endpoint = defineEndpoint({
   method: 'PUT',
-  path: ['/_matrix/client/v3/user/:userId/rooms/:roomId/tags/:tag', '/_matrix/client/r0/user/:userId/rooms/:roomId/tags/:tag'],
+  path: [
+    '/_matrix/client/v3/user/:userId/rooms/:roomId/tags/:tag',
+    '/_matrix/client/r0/user/:userId/rooms/:roomId/tags/:tag',
+  ],
   auth: 'user',
   rateLimit: 'write',
   body: { kind: 'json', maxBytes: 65_536, schema: z.looseObject({ order: z.number().optional() }) },

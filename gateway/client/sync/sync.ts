@@ -57,6 +57,7 @@ async function filterOf(context: RequestContext<undefined, Requester>): Promise<
 
 /** The response travels as text beside the reply's head. */
 function bodyOf(reply: unknown): string {
-  if (typeof reply === 'object' && reply !== null && 'body' in reply && typeof reply.body === 'string') return reply.body
+  if (typeof reply === 'object' && reply !== null && 'body' in reply && typeof reply.body === 'string')
+    return reply.body
   throw new Error('the reply to a sync has no body')
 }

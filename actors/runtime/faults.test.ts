@@ -1,0 +1,111 @@
+/** What must hold when calls hang, answers are lost, and news arrives at a bad moment. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { MemoryBus } from '../bus/memory.ts'
+import { actorSubject } from '../bus/subjects.ts'
+import { ShardWrites } from '#storage/shard-writes.ts'
+import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts'
+import { askCounter, ModelWorld } from '#test/support/model-host.ts'
+import { ModelStore } from '#test/support/model-store.ts'
+import { Committer } from './committer.ts'
+import { Directory } from './directory.ts'
+import { Lane } from './lane.ts'
+import { shardOf } from './shards.ts'
+
+const add = (by: number) => ({ kind: 'add', body: { by } }) as const
+const read = { kind: 'read', body: {} } as const
+
+test('whoever watches a shard anew while he is told of an epoch is told of the next one only', () => {
+  const directory = new Directory({ shardCount: 4, clock: new ManualClock(), source: async () => [] })
+  let told = 0
+  const watch = (): void => {
+    const unwatch = directory.watch(1, () => {
+      unwatch()
+      assert.ok(++told < 10, 'the watcher is called again and again')
+      watch()
+    })
+  }
+  watch()
+  directory.raise(1, 5)
+  assert.equal(told, 1)
+  directory.raise(1, 6)
+  assert.equal(told, 2)
+})
+
+test('a call that is never answered is given up and sent again, and counts once', async () => {
+  const clock = new ManualClock()
+  const store = new ModelStore()
+  const committer = new Committer({
+    store,
+    clock,
+    random: seededRandom(3),
+    onCommitted: () => {},
+    onLost: () => assert.fail('the lane was lost'),
+    onBehind: () => assert.fail('nothing is behind'),
+  })
+  const lane = new Lane(1, store.claim(1), 0)
+  const writes = new ShardWrites(1)
+  writes.append({ kind: 'accountData', body: 'only' })
+  const { promise, resolve } = Promise.withResolvers<unknown>()
+  store.fault({ until: new Promise(() => {}) })
+  committer.submit({ lane, actor: {}, writes, entries: [undefined], settle: resolve })
+  await clock.advance(15_000)
+  assert.equal(store.calls.length, 2)
+  assert.equal(await promise, undefined)
+  assert.equal(store.headOf(1), 1)
+})
+
+test('the news that commits were lost is not lost with the first attempt to act on it', async () => {
+  const world = new ModelWorld()
+  const { host, cluster } = await world.start()
+  const key = 'k'
+  const shard = shardOf(key, world.shardCount)
+  await askCounter(host, key, add(1))
+  await askCounter(host, key, add(1))
+  world.store.loseCommits(shard, 1)
+  cluster.unreachable = true
+  const asked = askCounter(host, key, add(1))
+  await world.clock.advance(600)
+  assert.equal(world.cluster.incarnation, 1)
+  assert.deepEqual(host.ownedShards, [], 'nothing is served before the incarnation has been raised')
+  cluster.unreachable = false
+  await world.clock.advance(1000)
+  assert.equal(world.cluster.incarnation, 2)
+  assert.deepEqual(await asked, { sum: 2 })
+  await host.stop()
+})
+
+test('news of a newer epoch that reaches what served the shard before does not end what serves it now', async () => {
+  const world = new ModelWorld(1)
+  const handlers: Parameters<MemoryBus['serve']>[1][] = []
+  const serve = world.bus.serve.bind(world.bus)
+  world.bus.serve = (subject, handler) => {
+    if (subject === actorSubject('room', 0)) handlers.push(handler)
+    return serve(subject, handler)
+  }
+  const { host } = await world.start()
+  await askCounter(host, 'k', add(1))
+  const epoch = world.store.claim(0)
+  await world.clock.advance(1000)
+  assert.deepEqual(host.ownedShards, [0], 'it has dropped the shard and claimed it again')
+  assert.ok(world.store.epochOf(0) > epoch)
+  const head = { key: 'k', ...read, epoch: world.store.epochOf(0), timeoutMs: 1000, traceId: '' }
+  assert.equal(await handlers[0]?.({ head }, { signal: new AbortController().signal }), undefined)
+  await settle()
+  assert.deepEqual(host.ownedShards, [0])
+  await host.stop()
+})
+
+test('requests beside turns are bounded as those that wait are', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start({ mailboxLimit: 3 })
+  await askCounter(host, 'k', add(1))
+  const wait = { kind: 'wait', body: { for: 2 } } as const
+  const waits = [1, 2, 3].map(() => askCounter(host, 'k', wait))
+  await assert.rejects(askCounter(host, 'k', wait), { errcode: 'M_LIMIT_EXCEEDED' })
+  await askCounter(host, 'k', add(1))
+  assert.deepEqual(await Promise.all(waits), [{ sum: 2 }, { sum: 2 }, { sum: 2 }])
+  await host.stop()
+})
