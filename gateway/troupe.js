@@ -3,7 +3,7 @@
 // Plain JavaScript, because the older ones do not run TypeScript.
 
 import { spawn } from 'node:child_process'
-import { createRequire, enableCompileCache } from 'node:module'
+import nodeModule, { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -33,7 +33,7 @@ function runInBundledNode() {
 
 /** As in main.ts, and before it, so that main.ts itself comes from the cache: then the compiler that strips types is not even loaded, 23 MB. */
 async function runHere() {
-  enableCompileCache(join(dirname(main), '..', 'node_modules', '.cache', 'troupe'))
+  nodeModule.enableCompileCache(join(dirname(main), '..', 'node_modules', '.cache', 'troupe'))
   await import('./main.ts')
 }
 

@@ -1,14 +1,17 @@
 /**
  * The commit store on Postgres: one call of `commit_group` per group, over a connection that serves nothing else. The
  * statement is prepared and commits by itself, so that a group is one round trip and its locks are never held over one.
+ * Before the first call over a new connection it is found out whether this is still the database that it was.
  */
 
 import type postgres from 'postgres'
 
+import { checkIncarnation } from './cluster/incarnation.ts'
 import { commitArguments, type CommitArguments } from './commit-arguments.ts'
 import type { CommitFailure, CommitResult, CommitStore, ShardGroup } from './commit.ts'
 import type { Sql } from './connection.ts'
 import { commitDone, type CommitFact } from './events.ts'
+import { Session } from './session.ts'
 
 /** What `commit_group` returns. */
 type Answer =
@@ -16,16 +19,26 @@ type Answer =
   | { readonly kind: 'fenced' | 'behind'; readonly shards: readonly number[] }
   | { readonly kind: 'seen'; readonly keys: readonly string[] }
 
+interface AnswerRow {
+  readonly answer: Answer
+}
+
 /** The most runs that are parameters of their own. */
 const directRuns = 8
 
 export class PostgresCommitStore implements CommitStore, AsyncDisposable {
   readonly #connect: () => Sql
   #sql: Sql
+  /** Whether the connection may lead to another server than the one before. */
+  #unchecked = true
 
-  constructor(connect: () => Sql) {
-    this.#connect = connect
-    this.#sql = connect()
+  /** `connect` opens a client that calls back whenever it has lost its connection. */
+  constructor(connect: (onClose: () => void) => Sql) {
+    this.#connect = () =>
+      connect(() => {
+        this.#unchecked = true
+      })
+    this.#sql = this.#connect()
   }
 
   async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
@@ -65,11 +78,12 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
   /** One call. When the signal ends it, the connection is given up: whether the transaction commits is then unknown. */
   async #call(args: CommitArguments, signal: AbortSignal | undefined): Promise<Answer> {
     const sql = this.#sql
-    const query = callOf(sql, args)
+    const query = this.#unchecked ? this.#checkThenCall(sql, args) : callOf(sql, args)
     if (signal === undefined) return answerOf(await query)
     const aborted = Promise.withResolvers<never>()
     const giveUp = (): void => {
       this.#sql = this.#connect()
+      this.#unchecked = true
       aborted.reject(signal.reason)
       // The old connection fails this very call; nobody waits for it any more.
       void sql.end({ timeout: 0 })
@@ -81,13 +95,26 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
       signal.removeEventListener('abort', giveUp)
     }
   }
+
+  /** Another server may have lost commits: then the epochs are raised first, and the call finds itself fenced. */
+  async #checkThenCall(sql: Sql, args: CommitArguments): Promise<readonly AnswerRow[]> {
+    // Set before the check: a connection that is lost meanwhile is noticed.
+    this.#unchecked = false
+    try {
+      await checkIncarnation(new Session(sql))
+    } catch (error) {
+      this.#unchecked = true
+      throw error
+    }
+    return callOf(sql, args)
+  }
 }
 
 /** The statement. One with few runs is prepared once per number of runs; one with many takes them out of one text. */
 function callOf(
   sql: Sql,
   { shards, log, kinds, runs }: CommitArguments,
-): postgres.PendingQuery<{ answer: Answer }[]> {
+): postgres.PendingQuery<AnswerRow[]> {
   if (runs.length > directRuns) {
     return sql`
       select commit_group(${shards}, ${log}, ${kinds}, variadic array(
@@ -101,7 +128,7 @@ function callOf(
   return sql`select commit_group(${shards}, ${log}, ${kinds}, ${list}) as answer`
 }
 
-function answerOf(rows: readonly { readonly answer: Answer }[]): Answer {
+function answerOf(rows: readonly AnswerRow[]): Answer {
   const [row] = rows
   if (!row) throw new Error('commit_group returned no row')
   return row.answer

@@ -46,7 +46,7 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
       new Session(openSql(options, { purpose, max: 1, ...(onClose && { onClose }) })),
     commitStore: () => {
       const purpose = `commit ${++commits}`
-      return resources.use(new PostgresCommitStore(() => openSql(options, { purpose, max: 1 })))
+      return resources.use(new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, onClose })))
     },
     bulk: (rows) => applyInPieces(writer, rows),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -268,6 +268,7 @@ export class Activation {
   #runBeside(call: Call): void {
     const actor = this.#actor
     if (actor === undefined) throw new Error('activation.turn_without_actor')
+    if (this.#interleaved.size >= this.definition.mailboxLimit) return call.refuse(tooMany())
     this.#interleaved.add(call)
     // A handler that throws before its first await is treated as one that rejects.
     void (async () => actor.handle(call.request, call.caller))().then(

@@ -3,6 +3,7 @@
 import { readHeads } from '#storage/cluster/heads.ts'
 import { checkIncarnation, raiseIncarnation } from '#storage/cluster/incarnation.ts'
 import {
+  forgetDeadHosts,
   forgetOtherHosts,
   listHosts,
   registerHost,
@@ -18,6 +19,8 @@ import type { Claim, ClusterStore, HostRecord, ShardState, Survey } from './clus
 export class PostgresClusterStore implements ClusterStore {
   readonly #database: Database
   #lease: Session | undefined
+  /** Whether the lease's connection may lead to another server than the one before. */
+  #unchecked = true
 
   constructor(database: Database) {
     this.#database = database
@@ -25,15 +28,19 @@ export class PostgresClusterStore implements ClusterStore {
 
   async join(host: HostRecord): Promise<void> {
     await this.#lease?.[Symbol.asyncDispose]()
-    const session = this.#database.session('lease')
+    const session = this.#database.session('lease', () => {
+      this.#unchecked = true
+    })
     this.#lease = session
-    // Before this host's first write it must be known whether this is still the database that it was.
-    await checkIncarnation(session)
+    await this.#check(session)
     await registerHost(session, { ...host, hostId: Number(host.hostId), roles: host.roles.join(',') })
+    await forgetDeadHosts(session)
   }
 
   async renew(hostId: string): Promise<boolean> {
-    return renewHost(this.#session(), Number(hostId))
+    const session = this.#session()
+    if (this.#unchecked) await this.#check(session)
+    return renewHost(session, Number(hostId))
   }
 
   async setDraining(hostId: string): Promise<void> {
@@ -75,6 +82,8 @@ export class PostgresClusterStore implements ClusterStore {
   }
 
   async claim(hostId: string, seen: readonly Claim[]): Promise<readonly Claim[]> {
+    // The connection may be a new one, to another server.
+    await checkIncarnation(this.#database.control)
     return claimShards(this.#database.control, Number(hostId), seen)
   }
 
@@ -94,6 +103,17 @@ export class PostgresClusterStore implements ClusterStore {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lease?.[Symbol.asyncDispose]()
     this.#lease = undefined
+  }
+
+  /** Before the first write over a new connection it must be known whether this is still the database that it was. */
+  async #check(session: Session): Promise<void> {
+    this.#unchecked = false
+    try {
+      await checkIncarnation(session)
+    } catch (error) {
+      this.#unchecked = true
+      throw error
+    }
   }
 
   #session(): Session {

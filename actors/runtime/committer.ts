@@ -39,6 +39,8 @@ export interface CommitterOptions {
 export const queueLimit = 20_000
 
 const maxBackoffMs = 1000
+/** A call without an answer for so long is given up and made again: its connection may be dead. More than a statement may take. */
+const answerLimitMs = 10_000
 /** So many refusals for content in a row, with no success between, are not the actors' fault. */
 const maxStrikes = 3
 
@@ -106,21 +108,24 @@ export class Committer {
       if (parts.length === 0) break
       const abort = new AbortController()
       this.#inFlight = { parts, abort }
-      const outcome = await this.#call(parts, abort.signal)
+      const outcome = await this.#call(parts, abort)
       if (outcome.kind === 'weather') await this.#pause(attempt, abort.signal)
       else if (!this.#handle(outcome, parts)) break
     }
     this.#inFlight = undefined
   }
 
-  async #call(parts: readonly Part[], signal: AbortSignal): Promise<Outcome> {
+  async #call(parts: readonly Part[], abort: AbortController): Promise<Outcome> {
     const { store, clock } = this.#options
     const startMs = clock.monotonic()
+    const limit = clock.after(answerLimitMs, () => abort.abort(noAnswer()))
     let outcome: Outcome
     try {
-      outcome = await store.commit(toGroups(parts), signal)
+      outcome = await store.commit(toGroups(parts), abort.signal)
     } catch (error) {
       outcome = { kind: store.classify(error), error }
+    } finally {
+      limit.cancel()
     }
     const rows = parts.reduce((sum, part) => sum + part.rows, 0)
     const event: CommitEvent = {
@@ -237,6 +242,11 @@ type Outcome = CommitResult | { readonly kind: 'content' | 'weather'; readonly e
 function settle(submission: Submission, failure: CommitFailed | undefined): void {
   submission.settle(failure)
   submission.lane.leave()
+}
+
+/** Store implementations know the name: whether the call was carried out is not known. */
+function noAnswer(): DOMException {
+  return new DOMException('The database has not answered in time.', 'TimeoutError')
 }
 
 function afterFailure(): Discarded {

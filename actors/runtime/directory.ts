@@ -54,7 +54,8 @@ export class Directory {
   raise(shard: number, epoch: number): void {
     if (shard >= this.shardCount || epoch <= this.epochOf(shard)) return
     this.#epochs[shard] = epoch
-    for (const watcher of this.#watchers[shard] ?? []) watcher()
+    // Whoever is told may begin to watch again at once: that is for the next epoch.
+    for (const watcher of [...(this.#watchers[shard] ?? [])]) watcher()
   }
 
   /** Calls `run` at each new epoch of the shard. Returns a function that ends it. */

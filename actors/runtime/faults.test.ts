@@ -88,7 +88,7 @@ test('news of a newer epoch that reaches what served the shard before does not e
   const { host } = await world.start()
   await askCounter(host, 'k', add(1))
   const epoch = world.store.claim(0)
-  await world.clock.advance(1000)
+  await world.clock.advance(2500)
   assert.deepEqual(host.ownedShards, [0], 'it has dropped the shard and claimed it again')
   assert.ok(world.store.epochOf(0) > epoch)
   const head = { key: 'k', ...read, epoch: world.store.epochOf(0), timeoutMs: 1000, traceId: '' }

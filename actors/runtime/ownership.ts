@@ -12,7 +12,7 @@
 
 import type { Bus, BusSubscription } from '../bus/bus.ts'
 import { ownershipSubject } from '../bus/subjects.ts'
-import type { Clock, Random, Timer } from './clock.ts'
+import { delay, type Clock, type Random, type Timer } from './clock.ts'
 import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
 import type { Directory } from './directory.ts'
 import { reportShard } from './events.ts'
@@ -98,22 +98,26 @@ export class Ownership {
     return this.#looking
   }
 
-  /** The database has lost commits, as a commit has shown: no shard of any host can go on. */
+  /**
+   * The database has lost commits, as a commit has shown: no shard of any host can go on. Nothing is claimed before the incarnation has
+   * been raised, for whoever reads the heads anew would not notice that they went back.
+   */
   async behind(shards: readonly number[]): Promise<void> {
     for (const shard of shards) reportShard({ shard, epoch: 0, what: 'behind' })
     if (this.#raising) return
     this.#raising = true
-    const { store, shards: host } = this.#options
+    const { store, clock, shards: host } = this.#options
     for (const { shard } of host.lanes) host.drop(shard, 'the database has lost commits')
-    try {
-      await store.raiseIncarnation()
-    } catch (error) {
-      // The next commit of whoever owns the shard finds it again.
-      reportShard({ shard: -1, epoch: 0, what: 'error', error })
-    } finally {
-      this.#raising = false
-      this.hint()
+    while (this.#raising && !this.#stopped) {
+      try {
+        await store.raiseIncarnation()
+        this.#raising = false
+      } catch (error) {
+        reportShard({ shard: -1, epoch: 0, what: 'error', error })
+        await delay(clock, restlessMs)
+      }
     }
+    this.hint()
   }
 
   /** Gives up every shard in good order and leaves the cluster. Does not throw: what fails is left to the lease's end. */
@@ -162,7 +166,7 @@ export class Ownership {
       if (this.#stopped) return
       const survey = await this.#options.store.survey()
       this.#options.directory.update(survey.shards)
-      if (this.lease.state !== 'member') return
+      if (this.lease.state !== 'member' || this.#raising) return
       await this.#reconcile(survey)
       if (!this.#draining && (await this.#follow(survey))) waitMs = contentMs
     })

@@ -169,9 +169,11 @@ export class ShardHost {
       return errorMessage(new MatrixError('M_BAD_JSON', 'Not a request to this shard.'), epoch)
     }
     if (head.epoch > epoch) {
-      // Somebody else owns it: he answers, and we must not.
-      this.drop(shard, 'a caller knows a newer epoch')
-      this.#options.onOutdated(shard)
+      // Somebody else owns it, or we do under another epoch: he answers, and what stands here must not.
+      if (this.#served[shard] === served) {
+        this.drop(shard, 'a caller knows a newer epoch')
+        this.#options.onOutdated(shard)
+      }
       return undefined
     }
     if (served.leaving) return retryMessage('the shard is moving', epoch)

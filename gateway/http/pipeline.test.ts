@@ -123,6 +123,17 @@ describe('routing', () => {
     assert.equal(broken.status, 400)
     assert.equal(broken.body['errcode'], 'M_INVALID_PARAM')
   })
+
+  it('refuses U+0000 in paths and queries, and takes a percent sign before 00 for what it is', async () => {
+    await using server = await startEndpointServer({ endpoints: [echo] })
+    for (const target of ['/echo/a%00/b', '/echo/a/b?q=%00']) {
+      const refused = await call(server.url + target, putJson('{}'))
+      assert.equal(refused.status, 400)
+      assert.equal(refused.body['errcode'], 'M_INVALID_PARAM')
+    }
+    const reply = await call(`${server.url}/echo/a%2500/b?q=%2500`, putJson('{}'))
+    assert.deepEqual(reply.body, { first: 'a%00', second: 'b', body: {}, query: '%00' })
+  })
 })
 
 describe('access tokens', () => {

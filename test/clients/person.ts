@@ -12,13 +12,19 @@ import {
   RoomEvent,
   SyncState,
 } from 'matrix-js-sdk'
-import { logger } from 'matrix-js-sdk/lib/logger.js'
+import { type Logger, logger } from 'matrix-js-sdk/lib/logger.js'
 import { login, register, type MatrixUser } from '../support/matrix.ts'
 
+const say = (): void => {}
+
 /** The library talks a lot; a test that fails says what it was waiting for instead. */
-function silence(): void {
-  const level = logger as unknown as { setLevel(level: string, persist: boolean): void }
-  level.setLevel('silent', false)
+const silent: Logger = { trace: say, debug: say, info: say, warn: say, error: say, getChild: () => silent }
+
+/** Some of it goes to a logger of the whole library, which is one of the package loglevel. */
+function silenceLibrary(): void {
+  // The cast says what the library's type leaves out.
+  const shared = logger as unknown as { setLevel(level: string, persist: boolean): void }
+  shared.setLevel('silent', false)
 }
 
 export interface Person extends AsyncDisposable {
@@ -40,7 +46,7 @@ export interface PersonOptions {
 
 /** Registers (or logs in), starts crypto and syncs until prepared. */
 export async function startPerson(options: PersonOptions): Promise<Person> {
-  silence()
+  silenceLibrary()
   const session =
     options.existing === undefined
       ? await register(options.url, options.name, options.password)
@@ -51,6 +57,7 @@ export async function startPerson(options: PersonOptions): Promise<Person> {
     userId: session.userId,
     deviceId: session.deviceId,
     accessToken: session.token,
+    logger: silent,
     cryptoCallbacks: {
       getSecretStorageKey: ({ keys }) => {
         const id = Object.keys(keys).find((key) => secrets.has(key))

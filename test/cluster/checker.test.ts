@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import {
   acknowledgedIsKept,
   check,
+  countsAreRight,
   epochsGrow,
   noFork,
   nothingTwice,
@@ -40,6 +41,7 @@ function event(n: number): StoredEvent {
     eventId: eventIds[n] ?? '',
     roomId,
     type: n === 0 ? 'm.room.create' : 'm.room.message',
+    stateKey: n === 0 ? '' : undefined,
     sender: '@alice:test',
     txn: n === 0 ? undefined : `A t${n}`,
     body: n === 0 ? undefined : `message ${n}`,
@@ -53,7 +55,10 @@ function event(n: number): StoredEvent {
 function goodRun(): Draft {
   return {
     sends: [send(1, 0, 10), send(2, 5, 15), send(3, 20, 30)],
-    timelines: ['alice', 'bob'].map((client) => ({ client, roomId, eventIds: [...eventIds] })),
+    timelines: [
+      { client: '@alice:test', roomId, eventIds: [...eventIds], notifications: 0 },
+      { client: '@bob:test', roomId, eventIds: [...eventIds], notifications: 3 },
+    ],
     log: [1, 2, 3, 4].map((pos) => ({ shard: 0, pos, epoch: pos < 3 ? 1 : 2 })),
     events: [0, 1, 2, 3].map(event),
     owners: [
@@ -79,7 +84,7 @@ function at<T>(list: readonly T[], index: number): T {
 
 test('a good run passes every rule', () => {
   assert.deepEqual(check(goodRun()), [])
-  assert.equal(Object.keys(rules).length, 7)
+  assert.equal(Object.keys(rules).length, 8)
 })
 
 test('what a rule finds is told with the name of the rule', () => {
@@ -93,7 +98,7 @@ test('an acknowledged event that is not in the database is lost', () => {
 })
 
 test('an acknowledged event that one client never saw is lost', () => {
-  objects(acknowledgedIsKept, /^bob never saw \$three/, (run) => {
+  objects(acknowledgedIsKept, /^@bob:test never saw \$three/, (run) => {
     at(run.timelines, 1).eventIds = eventIds.slice(0, 3)
   })
 })
@@ -134,13 +139,13 @@ test('two answers to one transaction id must name the same event', () => {
 })
 
 test('a client that is given an event twice is told so', () => {
-  objects(nothingTwice, /^alice was given \$two more than once$/, (run) => {
+  objects(nothingTwice, /^@alice:test was given \$two more than once$/, (run) => {
     at(run.timelines, 0).eventIds = [...eventIds, '$two']
   })
 })
 
 test('two clients with different orders are found', () => {
-  objects(oneOrder, /bob has 4 events .* number 2: \$two instead of \$one/, (run) => {
+  objects(oneOrder, /@bob:test has 4 events .* number 2: \$two instead of \$one/, (run) => {
     at(run.timelines, 1).eventIds = ['$create', '$two', '$one', '$three']
   })
 })
@@ -217,4 +222,27 @@ test('an event built on an older tip, on two tips or on none is a fork', () => {
   objects(noFork, /\$three names \[\]/, (run) => {
     at(run.events, 3).prevEvents = []
   })
+})
+
+test('a client that is told of too many or too few unread messages is found', () => {
+  objects(countsAreRight, /@bob:test was told of 2 unread messages in !room where there are 3/, (run) => {
+    at(run.timelines, 1).notifications = 2
+  })
+  objects(countsAreRight, /@alice:test was told of undefined/, (run) => {
+    at(run.timelines, 0).notifications = undefined
+  })
+})
+
+test('messages from before a client joined are not unread', () => {
+  const run = goodRun()
+  const join = {
+    ...event(1),
+    type: 'm.room.member',
+    stateKey: '@bob:test',
+    sender: '@bob:test',
+    body: undefined,
+  }
+  run.events.splice(1, 1, join)
+  at(run.timelines, 1).notifications = 2
+  assert.deepEqual(countsAreRight(run), [])
 })

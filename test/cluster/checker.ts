@@ -19,6 +19,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   'C5 epochs never decrease': epochsGrow,
   'C6 positions have no gap': positionsWithoutGap,
   'C7 no room forks': noFork,
+  'C9 unread counts are right': countsAreRight,
 }
 
 /** Everything that any rule finds wrong. */
@@ -151,6 +152,23 @@ export function noFork(history: History): Finding[] {
       return []
     }),
   )
+}
+
+/**
+ * C9: who reads nothing is told at last that he has not read the messages of all others since he joined. This holds because every message
+ * notifies by default; where it does not, the rule does not apply.
+ */
+export function countsAreRight(history: History): Finding[] {
+  const rooms = byRoom(history.events)
+  return history.timelines.flatMap(({ client, roomId, notifications }) => {
+    const events = rooms.get(roomId) ?? []
+    const joined = events.find((event) => event.type === 'm.room.member' && event.stateKey === client)
+    const expected = events.filter(
+      (event) => event.body !== undefined && event.sender !== client && event.pos > (joined?.pos ?? 0),
+    ).length
+    if (notifications === expected) return []
+    return [`${client} was told of ${notifications} unread messages in ${roomId} where there are ${expected}`]
+  })
 }
 
 /** Rows with the row before them in the same log. */

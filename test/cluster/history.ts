@@ -20,9 +20,12 @@ export interface Send {
 
 /** The events of a room as one client has them, oldest first: from syncs, with the gaps filled by /messages. */
 export interface Timeline {
+  /** User id; each user has one client. */
   readonly client: string
   readonly roomId: string
   readonly eventIds: readonly string[]
+  /** The `notification_count` that the client was told last; undefined: none yet. It never says that it has read anything. */
+  readonly notifications: number | undefined
 }
 
 /** A row of a shard's log. */
@@ -37,6 +40,7 @@ export interface StoredEvent {
   readonly eventId: string
   readonly roomId: string
   readonly type: string
+  readonly stateKey: string | undefined
   readonly sender: string
   /** "device txnId" of the client that sent it. */
   readonly txn: string | undefined

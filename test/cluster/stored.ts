@@ -43,6 +43,7 @@ export async function readEvents({ reads }: Database, roomIds: readonly string[]
       eventId: row.event_id,
       roomId: row.room_id,
       type: json.type,
+      stateKey: json.state_key,
       sender: json.sender,
       txn: row.txn ?? undefined,
       body: json.type === 'm.room.message' ? json.content.body : undefined,
@@ -55,6 +56,7 @@ export async function readEvents({ reads }: Database, roomIds: readonly string[]
 
 interface StoredJson {
   readonly type: string
+  readonly state_key?: string
   readonly sender: string
   readonly content: { readonly body?: string }
   readonly prev_events: readonly string[]

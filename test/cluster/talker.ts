@@ -44,6 +44,7 @@ export class Talker {
   readonly #user: MatrixUser
   readonly #options: TalkerOptions
   readonly #timelines = new Map<string, string[]>()
+  readonly #notifications = new Map<string, number>()
   #since: string | undefined
   #talking = true
   #listening = true
@@ -59,6 +60,7 @@ export class Talker {
       client: this.#user.userId,
       roomId,
       eventIds: this.#timelines.get(roomId) ?? [],
+      notifications: this.#notifications.get(roomId),
     }))
   }
 
@@ -133,7 +135,10 @@ export class Talker {
   }
 
   async #apply(body: SyncBody): Promise<void> {
-    for (const [roomId, { timeline }] of Object.entries(body.rooms?.join ?? {})) {
+    for (const [roomId, { timeline, unread_notifications: unread }] of Object.entries(
+      body.rooms?.join ?? {},
+    )) {
+      if (unread !== undefined) this.#notifications.set(roomId, unread.notification_count)
       if (timeline === undefined) continue
       const gap =
         timeline.limited === true && timeline.prev_batch !== undefined

@@ -2,7 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { assertRefused, startBadInputServer, type BadInputServer, type RawAnswer } from '../support/bad-input.ts'
+import {
+  assertRefused,
+  startBadInputServer,
+  type BadInputServer,
+  type RawAnswer,
+} from '../support/bad-input.ts'
 import type { Json } from '../support/matrix.ts'
 
 let server: BadInputServer
@@ -101,7 +106,11 @@ describe('keys', () => {
     test(`device keys ${name} are refused, and nobody sees them`, async () => {
       assertRefused(await upload(deviceKeys(change)), 400, /^M_(?:BAD_JSON|INVALID_PARAM|TOO_LARGE)$/, name)
       const body = { device_keys: { [server.alice.userId]: [] } }
-      const { device_keys } = await server.bob.ok<{ device_keys: Json }>('POST', '/_matrix/client/v3/keys/query', body)
+      const { device_keys } = await server.bob.ok<{ device_keys: Json }>(
+        'POST',
+        '/_matrix/client/v3/keys/query',
+        body,
+      )
       assert.deepEqual(device_keys[server.alice.userId], {})
     })
   }
@@ -126,7 +135,10 @@ describe('keys', () => {
   })
 
   test('a device has a limited number of one-time keys in store', async () => {
-    const many = Array.from({ length: 2000 }, (_, index) => [`signed_curve25519:K${index}`, { key: 'abc' }] as const)
+    const many = Array.from(
+      { length: 2000 },
+      (_, index) => [`signed_curve25519:K${index}`, { key: 'abc' }] as const,
+    )
     assertRefused(await upload({ one_time_keys: Object.fromEntries(many) }), 413, 'M_TOO_LARGE')
     assert.equal((await upload({ one_time_keys: Object.fromEntries(many.slice(0, 50)) })).status, 200)
   })
@@ -178,7 +190,11 @@ describe('settings', () => {
 
   test('the name of a tag has at most 255 bytes', async () => {
     assertRefused(await put(`${room}/tags/${'a'.repeat(256)}`, {}), 400, 'M_INVALID_PARAM')
-    assertRefused(await put(`${room}/tags/${encodeURIComponent('é'.repeat(128))}`, {}), 400, 'M_INVALID_PARAM')
+    assertRefused(
+      await put(`${room}/tags/${encodeURIComponent('é'.repeat(128))}`, {}),
+      400,
+      'M_INVALID_PARAM',
+    )
   })
 
   test('account data has a total size; making an item smaller is always allowed', async () => {
@@ -201,22 +217,37 @@ describe('settings', () => {
   test('a profile has 64 KiB in all, a display name 256 characters, a field’s name 255 bytes', async () => {
     const profile = `/_matrix/client/v3/profile/${server.alice.userId}`
     const field = 'org.example.field'
-    assertRefused(await put(`${profile}/${field}`, { [field]: 'a'.repeat(65_536) }), 400, 'M_PROFILE_TOO_LARGE')
+    assertRefused(
+      await put(`${profile}/${field}`, { [field]: 'a'.repeat(65_536) }),
+      400,
+      'M_PROFILE_TOO_LARGE',
+    )
     const name = 'a'.repeat(256)
     assertRefused(await put(`${profile}/${name}`, { [name]: 1 }), 400, 'M_KEY_TOO_LARGE')
     assertRefused(await put(`${profile}/displayname`, { displayname: 'a'.repeat(1000) }), 400, /^M_/)
-    assertRefused(await put(`${profile}/avatar_url`, { avatar_url: 'a'.repeat(10_000) }), 400, 'M_INVALID_PARAM')
+    assertRefused(
+      await put(`${profile}/avatar_url`, { avatar_url: 'a'.repeat(10_000) }),
+      400,
+      'M_INVALID_PARAM',
+    )
     assertRefused(await put(`${profile}/Not A Name`, { 'Not A Name': 1 }), 400, 'M_INVALID_PARAM')
   })
 
   test('the name of a device has a limit', async () => {
     const path = `/_matrix/client/v3/devices/${server.alice.deviceId}`
-    assertRefused(await put(path, { display_name: 'a'.repeat(10_000) }), 400, /^M_(?:BAD_JSON|INVALID_PARAM)$/)
+    assertRefused(
+      await put(path, { display_name: 'a'.repeat(10_000) }),
+      400,
+      /^M_(?:BAD_JSON|INVALID_PARAM)$/,
+    )
   })
 
   test('somebody else’s settings are nobody’s business', async () => {
     const other = `/_matrix/client/v3/user/${encodeURIComponent(server.bob.userId)}`
-    for (const path of [`${other}/account_data/x`, `${other}/rooms/${encodeURIComponent(server.roomId)}/tags/u.x`]) {
+    for (const path of [
+      `${other}/account_data/x`,
+      `${other}/rooms/${encodeURIComponent(server.roomId)}/tags/u.x`,
+    ]) {
       assertRefused(await put(path, {}), 403, 'M_FORBIDDEN', path)
     }
     const profile = `/_matrix/client/v3/profile/${server.bob.userId}/displayname`

@@ -43,7 +43,10 @@ const smuggled = `GET /_matrix/client/versions HTTP/1.1\r\n${host}\r\n`
 describe('a request that two servers could read in two ways', () => {
   const post = `POST /_matrix/client/v3/login HTTP/1.1\r\n${host}`
   const cases: readonly (readonly [name: string, request: string])[] = [
-    ['a length and chunks', `${post}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`],
+    [
+      'a length and chunks',
+      `${post}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    ],
     ['two lengths', `${post}content-length: 0\r\ncontent-length: 40\r\n\r\n${smuggled}`],
     ['a length with a sign', `${post}content-length: +5\r\n\r\n{"a":${smuggled}`],
     ['a length in base 16', `${post}content-length: 0x5\r\n\r\n{"a":${smuggled}`],
@@ -51,11 +54,13 @@ describe('a request that two servers could read in two ways', () => {
     ['a coding that is not known', `${post}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n${smuggled}`],
     ['a coding after chunked', `${post}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`],
     ['a space before the colon', `${post}transfer-encoding : chunked\r\n\r\n0\r\n\r\n${smuggled}`],
-    ['a chunk whose size is no number', `${post}transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n${smuggled}`],
+    [
+      'a chunk whose size is no number',
+      `${post}transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n${smuggled}`,
+    ],
     ['a header over two lines', `${post}x-a: b\r\n c: d\r\ncontent-length: 0\r\n\r\n`],
     ['NUL in a header', `${post}x-a: b\0c\r\ncontent-length: 0\r\n\r\n`],
     ['lines that end without a carriage return', `GET /_matrix/client/versions HTTP/1.1\nhost: x\n\n`],
-    ['no host', 'GET /_matrix/client/versions HTTP/1.1\r\n\r\n'],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['a space in its target', `GET /_matrix/client/ versions HTTP/1.1\r\n${host}\r\n`],
   ]
@@ -67,6 +72,12 @@ describe('a request that two servers could read in two ways', () => {
       assert.ok(closed)
     })
   }
+})
+
+test('a request without a host is answered 400', async () => {
+  const { closed, text } = await exchange('GET /_matrix/client/versions HTTP/1.1\r\n\r\n')
+  assert.deepEqual(statuses(text), [400])
+  assert.ok(closed)
 })
 
 describe('headers', () => {
@@ -85,9 +96,19 @@ describe('headers', () => {
   })
 
   test('with a token that is none are refused like any wrong token', async () => {
-    for (const authorization of ['Bearer', 'Bearer ', 'Basic YTpi', 'Bearer a b', `Bearer ${'a'.repeat(10_000)}`, 'Bearer \xff']) {
+    for (const authorization of [
+      'Bearer',
+      'Bearer ',
+      'Basic YTpi',
+      'Bearer a b',
+      `Bearer ${'a'.repeat(10_000)}`,
+      'Bearer \xff',
+    ]) {
       const { text } = await exchange(
-        Buffer.from(`GET /_matrix/client/v3/sync HTTP/1.1\r\n${host}authorization: ${authorization}\r\nconnection: close\r\n\r\n`, 'latin1'),
+        Buffer.from(
+          `GET /_matrix/client/v3/sync HTTP/1.1\r\n${host}authorization: ${authorization}\r\nconnection: close\r\n\r\n`,
+          'latin1',
+        ),
       )
       assert.deepEqual(statuses(text), [401], authorization)
       assert.match(text, /"errcode":"M_(?:MISSING|UNKNOWN)_TOKEN"/)
@@ -96,7 +117,9 @@ describe('headers', () => {
 })
 
 test('a thousand requests in one packet are answered in their order', async () => {
-  const paths = Array.from({ length: 1000 }, (_, index) => (index % 7 === 0 ? '/unknown' : '/_matrix/client/versions'))
+  const paths = Array.from({ length: 1000 }, (_, index) =>
+    index % 7 === 0 ? '/unknown' : '/_matrix/client/versions',
+  )
   const requests = paths.map((path) => `GET ${path} HTTP/1.1\r\n${host}\r\n`)
   const last = `GET / HTTP/1.1\r\n${host}connection: close\r\n\r\n`
   const { closed, text } = await exchange(requests.join('') + last, 15_000)
@@ -107,7 +130,9 @@ test('a thousand requests in one packet are answered in their order', async () =
 test('methods that no endpoint has are refused', async () => {
   for (const method of ['PATCH', 'TRACE', 'PROPFIND', 'HEAD']) {
     const path = '/_matrix/client/v3/sync'
-    const { text } = await exchange(`${method} ${path} HTTP/1.1\r\n${host}connection: close\r\ncontent-length: 0\r\n\r\n`)
+    const { text } = await exchange(
+      `${method} ${path} HTTP/1.1\r\n${host}connection: close\r\ncontent-length: 0\r\n\r\n`,
+    )
     assert.deepEqual(statuses(text), [405], method)
   }
 })
@@ -130,8 +155,19 @@ test('connections that say nothing do not keep others out', async () => {
 })
 
 describe('a body', () => {
-  const routes = ['/_matrix/client/v3/login', '/_matrix/client/v3/createRoom', '/unknown', '/_matrix/client/versions', '/']
-  const types = ['multipart/form-data; boundary=x', 'application/x-www-form-urlencoded', 'application/json', '']
+  const routes = [
+    '/_matrix/client/v3/login',
+    '/_matrix/client/v3/createRoom',
+    '/unknown',
+    '/_matrix/client/versions',
+    '/',
+  ]
+  const types = [
+    'multipart/form-data; boundary=x',
+    'application/x-www-form-urlencoded',
+    'application/json',
+    '',
+  ]
 
   /** Bytes of memory that the process occupies. */
   async function memory(): Promise<number> {
@@ -201,7 +237,12 @@ describe('a body', () => {
   })
 
   test('of another kind than JSON is refused, whatever it says it is', async () => {
-    for (const type of ['application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/plain', 'a/b\u00e9']) {
+    for (const type of [
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'text/plain',
+      'a/b\u00e9',
+    ]) {
       const answer = await server.ask({
         method: 'POST',
         path: '/_matrix/client/v3/createRoom',
@@ -214,9 +255,18 @@ describe('a body', () => {
 
   test('that is compressed is refused unopened', async () => {
     const body = gzipSync(Buffer.alloc(20_000_000))
-    for (const path of ['/_matrix/client/v3/createRoom', '/_matrix/client/v3/login', '/_matrix/media/v3/upload']) {
+    for (const path of [
+      '/_matrix/client/v3/createRoom',
+      '/_matrix/client/v3/login',
+      '/_matrix/media/v3/upload',
+    ]) {
       for (const encoding of ['gzip', 'deflate', 'br', 'x-unknown']) {
-        const answer = await server.ask({ method: 'POST', path, body, headers: { 'content-encoding': encoding } })
+        const answer = await server.ask({
+          method: 'POST',
+          path,
+          body,
+          headers: { 'content-encoding': encoding },
+        })
         assertRefused(answer, 415, 'M_UNRECOGNIZED', `${path} ${encoding}`)
       }
     }

@@ -105,7 +105,17 @@ describe('bytes that are not UTF-8', () => {
 })
 
 describe('text that is not JSON', () => {
-  const bodies = ['', ' ', '{', '{"a":1,}', "{'a':1}", '{"a":01}', '{"a":1}{"b":2}', '{"a":undefined}', '{"a":"\n"}']
+  const bodies = [
+    '',
+    ' ',
+    '{',
+    '{"a":1,}',
+    "{'a':1}",
+    '{"a":01}',
+    '{"a":1}{"b":2}',
+    '{"a":undefined}',
+    '{"a":"\n"}',
+  ]
   for (const body of bodies) {
     test(`${JSON.stringify(body)} is refused`, async () => {
       // An absent body counts as {} for endpoints that need none.
@@ -126,7 +136,16 @@ describe('numbers', () => {
     })
   }
 
-  for (const number of ['9007199254740992', '-9007199254740992', '9007199254740993', '1.1', '1.0', '1e2', '-0', '1E400']) {
+  for (const number of [
+    '9007199254740992',
+    '-9007199254740992',
+    '9007199254740993',
+    '1.1',
+    '1.0',
+    '1e2',
+    '-0',
+    '1E400',
+  ]) {
     test(`${number} is refused where an event comes of it, at any depth`, async () => {
       await refusedByAll(eventEndpoints, `{"n":${number}}`, 'M_BAD_JSON')
       await refusedByAll(eventEndpoints, `{"a":[{"n":[1,${number}]}]}`, 'M_BAD_JSON')
@@ -178,7 +197,10 @@ describe('nesting', () => {
   test('a filter in the query of a request may not be nested more deeply either', async () => {
     const filter = encodeURIComponent(nested(1000))
     const room = `/_matrix/client/v3/rooms/${encodeURIComponent(server.roomId)}`
-    for (const path of [`/_matrix/client/v3/sync?filter=${filter}`, `${room}/messages?dir=b&filter=${filter}`]) {
+    for (const path of [
+      `/_matrix/client/v3/sync?filter=${filter}`,
+      `${room}/messages?dir=b&filter=${filter}`,
+    ]) {
       assertRefused(await server.ask({ method: 'GET', path }), 400, /^M_(?:BAD_JSON|NOT_JSON|INVALID_PARAM)$/)
     }
   })
@@ -204,7 +226,8 @@ describe('keys', () => {
     assert.deepEqual(content, { body: 'second' })
   })
 
-  const odd = '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"hasOwnProperty":1,"toString":2}'
+  const odd =
+    '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"hasOwnProperty":1,"toString":2}'
 
   test('names that JavaScript knows are data in events', async () => {
     const content = await sentContent(odd)
@@ -258,7 +281,10 @@ function sha256(text: string): Buffer {
 function reference(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(reference).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value).map(([key, each]) => ({ key, text: `${JSON.stringify(key)}:${reference(each)}` }))
+  const members = Object.entries(value).map(([key, each]) => ({
+    key,
+    text: `${JSON.stringify(key)}:${reference(each)}`,
+  }))
   // The bytes of UTF-8 have the order of the code points.
   members.sort((left, right) => Buffer.compare(Buffer.from(left.key), Buffer.from(right.key)))
   return `{${members.map(({ text }) => text).join(',')}}`

@@ -2,7 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { assertRefused, newestEvents, serverName, startBadInputServer, type BadInputServer } from '../support/bad-input.ts'
+import {
+  assertRefused,
+  newestEvents,
+  serverName,
+  startBadInputServer,
+  type BadInputServer,
+} from '../support/bad-input.ts'
 import { login, type Json } from '../support/matrix.ts'
 
 let server: BadInputServer
@@ -53,7 +59,10 @@ describe('sizes', () => {
     const path = `${room}/redact/${encodeURIComponent(eventId)}/s${txn++}`
     const reason = JSON.stringify({ reason: 'a'.repeat(65_536) })
     assertRefused(await server.ask({ method: 'PUT', path, body: reason }), 413, 'M_TOO_LARGE')
-    const intact = await server.alice.ok<{ content: Json }>('GET', `${room}/event/${encodeURIComponent(eventId)}`)
+    const intact = await server.alice.ok<{ content: Json }>(
+      'GET',
+      `${room}/event/${encodeURIComponent(eventId)}`,
+    )
     assert.equal(intact.content['body'], 'an event')
   })
 
@@ -66,7 +75,11 @@ describe('sizes', () => {
   for (const [name, text, fits] of names) {
     test(`a type or state key of ${name} ${fits ? 'fits' : 'is too long'}`, async () => {
       const encoded = encodeURIComponent(text)
-      for (const path of [`send/${encoded}/s${txn++}`, `state/${encoded}`, `state/org.example.x/${encoded}`]) {
+      for (const path of [
+        `send/${encoded}/s${txn++}`,
+        `state/${encoded}`,
+        `state/org.example.x/${encoded}`,
+      ]) {
         const answer = await server.ask({ method: 'PUT', path: `${room}/${path}`, body: '{}' })
         if (fits) assert.equal(answer.status, 200, path)
         else assertRefused(answer, 413, 'M_TOO_LARGE', path)
@@ -100,11 +113,19 @@ describe('identifiers', () => {
     test(`${JSON.stringify(id).slice(0, 40)} is no user id`, async () => {
       const newest = await newestEvents(server.alice, server.roomId)
       for (const action of ['invite', 'kick', 'ban', 'unban']) {
-        const answer = await server.ask({ method: 'POST', path: `${room}/${action}`, body: JSON.stringify({ user_id: id }) })
+        const answer = await server.ask({
+          method: 'POST',
+          path: `${room}/${action}`,
+          body: JSON.stringify({ user_id: id }),
+        })
         assertRefused(answer, 400, 'M_INVALID_PARAM', action)
       }
       const create = JSON.stringify({ invite: [id] })
-      assertRefused(await server.ask({ method: 'POST', path: '/_matrix/client/v3/createRoom', body: create }), 400, 'M_INVALID_PARAM')
+      assertRefused(
+        await server.ask({ method: 'POST', path: '/_matrix/client/v3/createRoom', body: create }),
+        400,
+        'M_INVALID_PARAM',
+      )
       const levels = JSON.stringify({ users: { [server.alice.userId]: 100, [id]: 50 } })
       const set = await server.ask({ method: 'PUT', path: `${room}/state/m.room.power_levels`, body: levels })
       assertRefused(set, 400, 'M_BAD_JSON', levels)
@@ -118,12 +139,26 @@ describe('identifiers', () => {
     })
   }
 
-  for (const id of ['room', '!', '!:test.local', '!room', '!room:', '!room:test.local:99999', '!ro\nom:te st', '#room:test.local']) {
+  for (const id of [
+    'room',
+    '!',
+    '!:test.local',
+    '!room',
+    '!room:',
+    '!room:test.local:99999',
+    '!ro\nom:te st',
+    '#room:test.local',
+  ]) {
     test(`${JSON.stringify(id)} is no room id`, async () => {
       for (const rest of ['send/m.x/1', 'state/m.x', 'typing/x', 'redact/$x/1']) {
         const path = `/_matrix/client/v3/rooms/${encodeURIComponent(id)}/${rest}`
         const answer = await server.ask({ method: 'PUT', path, body: '{"typing":true}' })
-        assertRefused(answer, rest === 'typing/x' ? answer.status : 400, /^M_(?:INVALID_PARAM|FORBIDDEN)$/, path)
+        assertRefused(
+          answer,
+          rest === 'typing/x' ? answer.status : 400,
+          /^M_(?:INVALID_PARAM|FORBIDDEN)$/,
+          path,
+        )
       }
     })
   }
@@ -144,7 +179,11 @@ describe('identifiers', () => {
         password: 'correct horse battery',
         device_id,
       })
-      assertRefused(await server.ask({ method: 'POST', path: '/_matrix/client/v3/login', body }), 400, 'M_INVALID_PARAM')
+      assertRefused(
+        await server.ask({ method: 'POST', path: '/_matrix/client/v3/login', body }),
+        400,
+        'M_INVALID_PARAM',
+      )
     }
     await login(server.process.url, `@alice:${serverName}`, undefined, 'a'.repeat(255))
   })

@@ -122,8 +122,16 @@ describe('a file name', () => {
     ['with a line break', 'a\r\nset-cookie: x=1', /^attachment; filename="aset-cookie: x=1"$/],
     ['with quotes', 'a"; filename="b.html', /^attachment; filename="a\\"; filename=\\"b\.html"$/],
     ['with a backslash at its end', 'a\\', /^attachment$|^attachment; filename="[^"\\]*"$/],
-    ['with letters beyond ASCII', 'naïve ☃.txt', /^attachment; filename\*=utf-8''na%C3%AFve%20%E2%98%83\.txt$/],
-    ['with a mark that turns the direction of writing', 'a\u202egpj.exe', /^attachment; filename="agpj\.exe"$/],
+    [
+      'with letters beyond ASCII',
+      'naïve ☃.txt',
+      /^attachment; filename\*=utf-8''na%C3%AFve%20%E2%98%83\.txt$/,
+    ],
+    [
+      'with a mark that turns the direction of writing',
+      'a\u202egpj.exe',
+      /^attachment; filename="agpj\.exe"$/,
+    ],
     ['of 10,000 letters', 'a'.repeat(10_000), /^attachment; filename="a{1,255}"$/],
   ]
   for (const [name, fileName, wanted] of names) {
@@ -160,8 +168,16 @@ describe('an upload', () => {
     const path = await uploaded('text/plain')
     const up = { method: 'POST', path: '/_matrix/media/v3/upload', body: 'x', headers: nobody }
     assertRefused(await server.ask(up), 401, 'M_UNKNOWN_TOKEN')
-    assertRefused(await server.ask({ method: 'GET', path: `${download}/${path}`, headers: nobody }), 401, 'M_UNKNOWN_TOKEN')
-    const old = await server.ask({ method: 'GET', path: `/_matrix/media/v3/download/${path}`, headers: nobody })
+    assertRefused(
+      await server.ask({ method: 'GET', path: `${download}/${path}`, headers: nobody }),
+      401,
+      'M_UNKNOWN_TOKEN',
+    )
+    const old = await server.ask({
+      method: 'GET',
+      path: `/_matrix/media/v3/download/${path}`,
+      headers: nobody,
+    })
     assertRefused(old, 404, 'M_NOT_FOUND')
   })
 })

@@ -59,7 +59,8 @@ async function answersWell(route: (typeof routes)[number], path: string): Promis
   const answer = await server.ask({ method, path, ...(hasBody ? { body: '{}' } : {}) })
   const seen = `${method} ${path.slice(0, 300)}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`
   assert.ok(answer.status < 500, seen)
-  if (answer.status >= 400) assert.ok(typeof answer.body['errcode'] === 'string' || 'flows' in answer.body, seen)
+  if (answer.status >= 400)
+    assert.ok(typeof answer.body['errcode'] === 'string' || 'flows' in answer.body, seen)
   return answer.status
 }
 
@@ -103,7 +104,12 @@ describe('a parameter of a path', () => {
   }
 
   test('may be empty only where the specification says so', async () => {
-    for (const path of ['/_matrix/client/v3/rooms//state', `${room}/event/`, `${room}/send//1`, `${room}/send/m.x/`]) {
+    for (const path of [
+      '/_matrix/client/v3/rooms//state',
+      `${room}/event/`,
+      `${room}/send//1`,
+      `${room}/send/m.x/`,
+    ]) {
       const method = path.includes('/send/') ? 'PUT' : 'GET'
       assertRefused(await server.ask({ method, path }), 404, 'M_UNRECOGNIZED', path)
     }
@@ -127,7 +133,19 @@ const queries: Readonly<Record<string, readonly string[]>> = {
 }
 
 describe('a parameter of a query', () => {
-  const odd = ['-1', '0', '1000000000', '1e400', 'abc', '9007199254740993', '%00', '%ED%A0%80', '%7B', '1.5', '']
+  const odd = [
+    '-1',
+    '0',
+    '1000000000',
+    '1e400',
+    'abc',
+    '9007199254740993',
+    '%00',
+    '%ED%A0%80',
+    '%7B',
+    '1.5',
+    '',
+  ]
   const base: Readonly<Record<string, string>> = { dir: 'b', ts: '1', from: '', to: '' }
   const gets = routes.filter(({ method }) => method === 'GET')
 
@@ -151,7 +169,10 @@ describe('a parameter of a query', () => {
       const answer = await server.ask({ method: 'GET', path: `${room}/messages?dir=b&limit=${limit}` })
       assertRefused(answer, 400, 'M_INVALID_PARAM', limit)
     }
-    const { body, status } = await server.ask({ method: 'GET', path: `${room}/messages?dir=b&limit=1000000000` })
+    const { body, status } = await server.ask({
+      method: 'GET',
+      path: `${room}/messages?dir=b&limit=1000000000`,
+    })
     assert.equal(status, 200)
     assert.ok(Array.isArray(body['chunk']) && body['chunk'].length > 0)
   })

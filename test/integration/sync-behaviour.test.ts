@@ -178,20 +178,53 @@ describe('timelines', () => {
     await ben.member(room, 'join')
     const before = await ben.sync()
     const target = await ann.send(room, 'regretted')
-    await world.ask.ask('room', room, 'redact', {
-      sender: ann.userId,
-      deviceId: 'DEV',
-      txnId: 'redaction',
-      // The cast is sound: `send` gave the id.
-      target: target as never,
-      content: {},
-    })
+    await ann.redact(room, target)
     for (const timeoutMs of [0, 1]) {
       const [event] = (await ben.sync({ since: before.next_batch, timeoutMs })).rooms.join[room].timeline
         .events
       assert.deepEqual(event.content, {})
       assert.equal(event.unsigned.redacted_because.type, 'm.room.redaction')
     }
+  })
+
+  it('a redacted state event comes redacted in a first sync, also when it had been sent whole before', async () => {
+    const [ann] = await people()
+    const room = await world.room(ann)
+    const topic = await ann.state(room, 'm.room.topic', { topic: 'regretted' })
+    for (let i = 0; i < 12; i++) await ann.send(room, `m${i}`)
+    const topicIn = (response: Response): Response =>
+      response.rooms.join[room].state.events.find((event: Response) => event.type === 'm.room.topic')
+    assert.equal(topicIn(await ann.sync()).content.topic, 'regretted')
+    await ann.redact(room, topic)
+    const redacted = topicIn(await ann.sync())
+    assert.deepEqual(redacted.content, {})
+    assert.equal(redacted.unsigned.redacted_because.sender, ann.userId)
+  })
+
+  it('a client is not woken for what its filter leaves out', async () => {
+    const [ann, ben] = await people()
+    const room = await world.room(ann)
+    await ben.member(room, 'join')
+    const filter = JSON.stringify({
+      room: { timeline: { not_types: ['m.room.message'] }, ephemeral: { types: [] } },
+    })
+    const before = await ben.sync({ filter })
+    const waiting = ben.sync({ since: before.next_batch, filter, timeoutMs: 5000 })
+    await ann.send(room, 'unwanted')
+    await ann.read(room, await ann.send(room, 'unwanted too'))
+    await ann.state(room, 'm.room.topic', { topic: 'wanted' })
+    const told = (await waiting).rooms.join[room]
+    assert.deepEqual(types(told.timeline.events), ['m.room.topic '])
+  })
+
+  it('only the wanted fields are sent', async () => {
+    const [ann] = await people()
+    const room = await world.room(ann)
+    const filter = JSON.stringify({ event_fields: ['type', 'content.body'] })
+    const before = await ann.sync({ filter })
+    await ann.send(room, 'short')
+    const [event] = (await ann.sync({ since: before.next_batch, filter })).rooms.join[room].timeline.events
+    assert.deepEqual(event, { type: 'm.room.message', content: { body: 'short' } })
   })
 
   it('history that may not be seen is not told', async () => {

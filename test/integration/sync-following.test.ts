@@ -182,4 +182,25 @@ describe('users on one host and rooms on another', () => {
       lets = () => true
     }
   })
+
+  it(
+    'go on with the same token when their own host drains while they wait',
+    { timeout: 60_000 },
+    async () => {
+      const ann = await reader()
+      const there = await shardsOf(1)
+      let name = `moving${named++}`
+      while (!there.has(shardOf(parseUserId(`@${name}:test.local`)))) name = `moving${named++}`
+      const mover = await world.person(name)
+      const room = await world.room(ann)
+      await mover.member(room, 'join')
+      const { next_batch: since } = await mover.sync()
+      const waiting = mover.sync({ since, timeoutMs: 20_000 })
+      await world.hosts[1]?.host.drain()
+      await ann.send(room, 'after the move')
+      const told = await waiting
+      assert.deepEqual(bodies(told), ['after the move'])
+      assert.equal((await mover.sync({ since: told.next_batch })).rooms, undefined)
+    },
+  )
 })

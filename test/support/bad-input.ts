@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import type { Database } from '#storage/pool.ts'
-import { MatrixUser, register, type Json } from './matrix.ts'
+import { register, type Json, type MatrixUser } from './matrix.ts'
 import { testDatabase } from './postgres.ts'
 import { startTroupe, type TroupeProcess } from './process.ts'
 
@@ -40,7 +40,9 @@ export interface BadInputServer extends AsyncDisposable {
 }
 
 /** Starts the process on a database of its own. */
-export async function startBadInputServer(env: Readonly<Record<string, string>> = {}): Promise<BadInputServer> {
+export async function startBadInputServer(
+  env: Readonly<Record<string, string>> = {},
+): Promise<BadInputServer> {
   await using stack = new AsyncDisposableStack()
   const test = stack.use(await testDatabase({ serverName }))
   const settings = { DATABASE_URL: test.url, TROUPE_SERVER_NAME: serverName, ...env }
@@ -92,7 +94,11 @@ export function assertRefused(
   const { body } = answer
   const seen = `${request} was answered ${answer.status} ${JSON.stringify(body)}`
   assert.equal(answer.status, status, seen)
-  assert.match(String(body['errcode']), typeof errcode === 'string' ? new RegExp(`^${errcode}$`) : errcode, seen)
+  assert.match(
+    String(body['errcode']),
+    typeof errcode === 'string' ? new RegExp(`^${errcode}$`) : errcode,
+    seen,
+  )
   assert.match(String(body['error']), /^(?:\S+\s+){2,}\S+\.$/, `not a sentence: ${seen}`)
 }
 

@@ -174,6 +174,17 @@ export class SyncingPerson {
     return (await this.#world.ask.ask('room', roomId, 'state', request)).eventId
   }
 
+  async redact(roomId: RoomId, target: string): Promise<void> {
+    await this.#world.ask.ask('room', roomId, 'redact', {
+      sender: this.userId,
+      deviceId: 'DEV',
+      txnId: `t${this.#txn++}`,
+      // The cast is sound: tests pass ids that `send` has given.
+      target: target as never,
+      content: {},
+    })
+  }
+
   async member(
     roomId: RoomId,
     action: 'join' | 'leave' | 'invite' | 'kick' | 'ban' | 'unban' | 'knock',

@@ -2,7 +2,6 @@
 
 import type { AnyEndpoint } from '../../http/endpoint.ts'
 import { endpoint as changes } from './changes.ts'
-import { endpoint as changes } from './changes.ts'
 import { endpoint as claim } from './claim.ts'
 import { endpoint as deviceSigningUpload } from './device-signing-upload.ts'
 import { endpoint as query } from './query.ts'
@@ -11,7 +10,6 @@ import { endpoint as signaturesUpload } from './signatures-upload.ts'
 import { endpoint as upload } from './upload.ts'
 
 export const keyEndpoints: readonly AnyEndpoint[] = [
-  changes,
   upload,
   query,
   changes,
