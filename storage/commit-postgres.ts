@@ -156,6 +156,11 @@ function codeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Whether a statement was cancelled for its time. A commit may be too large; a read meets a server that has too much to do. */
+export function ranOutOfTime(error: unknown): boolean {
+  return codeOf(error) === '57014'
+}
+
 // 42: an undefined function or column; P0: raised by commit_group when the group contradicts the log.
 const contentClasses: ReadonlySet<string> = new Set(['22', '23', '42', '54', 'P0'])
 

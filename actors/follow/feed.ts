@@ -13,6 +13,7 @@ import type { LogEntry } from '#storage/entry.ts'
 import type { EphemeralEvent } from '../runtime/contract.ts'
 
 export interface LogFeed {
+  readonly shardCount: number
   /** Counts one more interest in a room. Its ring begins where the owner's answer says; until then `entriesAfter` is undefined. */
   follow(roomId: string, shard: number): void
   unfollow(roomId: string, shard: number): void

@@ -91,6 +91,10 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   // What users of the feed call.
 
+  get shardCount(): number {
+    return this.#chains.length
+  }
+
   /** The incarnation of the database, as read last; 0 before the first poll. */
   get incarnation(): number {
     return this.#incarnation
@@ -168,7 +172,12 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     const chain = this.#chain(shard)
     if (chain.state !== 'unknown') this.#break(shard, 'claimed by this host')
     chain.enterLocal(epoch, head)
-    for (const ring of this.#rings.inShard(shard)) this.#rings.establish(ring, head)
+    for (const ring of this.#rings.inShard(shard)) {
+      this.#rings.establish(ring, head)
+      // Who was typing under the owner before has to say so again.
+      if (ring.typing.userIds.length > 0)
+        this.ephemeral({ roomId: ring.roomId, type: 'm.typing', userIds: [] })
+    }
     reportFollow({ what: 'established', shard })
     // From now on rows of this shard's users are wanted, and the owners of other shards do not know that yet: what their
     // chains prove so far leaves these rows out.
@@ -240,20 +249,23 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
       return this.#restart(shard, 'the owner knows nothing of the chain')
     }
     if (chain.state !== 'asking' && chain.state !== 'chained') return
-    const waiting = chain.state === 'asking' ? chain.enterChained(reply.epoch, reply.from) : []
+    const isNew = chain.state === 'asking'
+    const waiting = isNew ? chain.enterChained(reply.epoch, reply.from) : []
     const asked = this.#requests.roomsAsked(shard)
     for (const ring of this.#rings.inShard(shard)) {
       if (!ring.established && asked.has(ring.roomId)) this.#rings.establish(ring, reply.from)
     }
-    this.#takeTyping(reply.typing)
-    if (!this.#requests.isOwn(shard) && waiting.length === 0) reportFollow({ what: 'established', shard })
+    this.#takeTyping(shard, asked, reply.typing)
+    if (isNew) reportFollow({ what: 'established', shard })
     for (const message of waiting) this.receive(message)
   }
 
-  #takeTyping(typing: FollowReply['typing']): void {
-    for (const [roomId, userIds] of Object.entries(typing)) {
-      if (this.typing(roomId).userIds.join() !== userIds.join())
-        this.ephemeral({ roomId, type: 'm.typing', userIds })
+  /** Whom the owner does not name is not typing, whoever the owner before said was. */
+  #takeTyping(shard: number, asked: ReadonlySet<string>, typing: FollowReply['typing']): void {
+    for (const { roomId, typing: known } of this.#rings.inShard(shard)) {
+      const userIds = typing[roomId] ?? []
+      if (!asked.has(roomId) || known.userIds.join() === userIds.join()) continue
+      this.ephemeral({ roomId, type: 'm.typing', userIds })
     }
   }
 

@@ -64,10 +64,6 @@ export class FollowRequests {
     this.#userShards.delete(shard)
   }
 
-  isOwn(shard: number): boolean {
-    return this.#userShards.has(shard)
-  }
-
   /** The rooms named in the last request that was answered or is under way. */
   roomsAsked(shard: number): ReadonlySet<string> {
     return this.#shards.get(shard)?.asked ?? new Set()

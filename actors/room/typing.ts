@@ -49,10 +49,12 @@ export class TypingUsers {
     this.#tell()
   }
 
-  /** Ends all timers, with the activation. */
+  /** Ends everybody's typing, with the activation: nobody else would. */
   stopAll(): void {
+    if (this.#timers.size === 0) return
     for (const timer of this.#timers.values()) timer.cancel()
     this.#timers.clear()
+    this.#tell()
   }
 
   #start({ userId }: SetTyping, timeoutMs: number): void {

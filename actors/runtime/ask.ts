@@ -210,8 +210,9 @@ class LocalAttempt implements Call, Caller {
     return this.#abort.signal
   }
 
-  /** Nobody waits any more. */
+  /** Nobody waits any more. After a reply nobody is told so, for an abort makes an error with its stack. */
   abort(): void {
+    if (this.#done) return
     this.#done = true
     this.#abort?.abort()
   }

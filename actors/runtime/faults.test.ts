@@ -109,3 +109,18 @@ test('requests beside turns are bounded as those that wait are', async () => {
   assert.deepEqual(await Promise.all(waits), [{ sum: 2 }, { sum: 2 }, { sum: 2 }])
   await host.stop()
 })
+
+test('an actor whose rows could not be read in time is loaded again, and nobody is to blame', async () => {
+  const world = new ModelWorld()
+  let slow = 5
+  const { host } = await world.start({
+    load: (context) =>
+      slow-- > 0
+        ? Promise.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }))
+        : world.load(context),
+  })
+  const asked = askCounter(host, 'k', add(1))
+  await world.clock.advance(2000)
+  assert.deepEqual(await asked, { sum: 1 })
+  await host.stop()
+})

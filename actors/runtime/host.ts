@@ -4,6 +4,7 @@
  */
 
 import type { CommitStore } from '#storage/commit.ts'
+import { ranOutOfTime } from '#storage/commit-postgres.ts'
 import type { Database } from '#storage/pool.ts'
 import type { Reads } from '#storage/reads.ts'
 import type { Bus } from '../bus/bus.ts'
@@ -109,7 +110,7 @@ export class ActorHost implements AsyncDisposable {
       poison: new Poison(clock),
       submit: (submission) => committerOf(submission.lane.shard).submit(submission),
       leaseValid: () => this.#ownership.lease.isValid,
-      isWeather: (error) => parts.stores[0]?.classify(error) === 'weather',
+      isWeather: (error) => parts.stores[0]?.classify(error) === 'weather' || ranOutOfTime(error),
       ephemeral: (shard, event) => hooks.ephemeral(shard, event),
     }
     this.#shards = new ShardHost({

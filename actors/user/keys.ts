@@ -61,7 +61,8 @@ export class Keys {
   /** The devices are gone, and their keys with them: also what was signed of them. */
   async devicesRemoved(draft: Draft, deviceIds: readonly string[]): Promise<void> {
     for (const deviceId of deviceIds) {
-      this.#stocks.delete(deviceId)
+      // Not read anew: until the removal is in Postgres, the old keys would be found there, and kept for the next device of that name.
+      this.#stocks.set(deviceId, Promise.resolve({ counts: new Map(), fallback: new Map() }))
       await this.#dropSignatures(draft, deviceId)
     }
   }

@@ -222,6 +222,8 @@ async function registerAgain(
   { passwordHash, session }: { passwordHash: string | undefined; session: NewSession | undefined },
 ): Promise<typeof nothing> {
   if (passwordHash !== undefined && passwordHash === account.passwordHash) return nothing
+  // The first one may still be on its way to Postgres.
+  await core.settled()
   const known = session === undefined ? undefined : await readSession(core.context.reads, session.tokenHash)
   if (known?.userId === core.userId) return nothing
   throw new MatrixError('M_USER_IN_USE', 'This user name is taken.')

@@ -209,7 +209,12 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
       const controller = new AbortController()
       this.#controller = controller
       if (this.response.destroyed) controller.abort()
-      else this.response.once('close', () => controller.abort())
+      // After a whole answer nobody listens any more, and an abort is not for nothing: it makes an error with its stack.
+      else {
+        this.response.once('close', () => {
+          if (!this.response.writableFinished) controller.abort()
+        })
+      }
     }
     return this.#controller.signal
   }

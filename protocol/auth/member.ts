@@ -1,6 +1,7 @@
 // The rules for `m.room.member`: room versions v1.19, authorisation rule 5 (4 in v6 to v11). The signature of
 // a restricted join's authorising server (rule 5.2) is checked by verifyAuthorisedJoin, for it needs keys.
 
+import { isUserId } from '../ids/user-id.ts'
 import { field } from '../json/types.ts'
 import type { CheckedEvent } from './auth-event.ts'
 import { checkInvite } from './invite.ts'
@@ -16,6 +17,9 @@ export function checkMember(room: RoomView, event: CheckedEvent): Verdict {
   if (target === undefined || membership === undefined) {
     return reject('member.malformed', 'A membership event needs a state key and a membership.')
   }
+  // NOTSPEC: the specification means a user by the state key and does not say what happens if it is none. Other servers reject.
+  if (!isUserId(target))
+    return reject('member.malformed', 'The state key of a membership event is a user id.')
   switch (membership) {
     case 'join':
       return checkJoin(room, event, target)

@@ -10,7 +10,11 @@ export type RuleKind = (typeof ruleKinds)[number]
  * What happens to an event that a rule matches: `notify`, or an object that sets a tweak. The historical `dont_notify` and `coalesce`
  * are kept as clients set them and mean nothing: "Clients and homeservers MUST ignore any such actions".
  */
-export type Action = 'notify' | 'dont_notify' | 'coalesce' | (JsonObject & { readonly set_tweak: string; readonly value?: JsonValue })
+export type Action =
+  | 'notify'
+  | 'dont_notify'
+  | 'coalesce'
+  | (JsonObject & { readonly set_tweak: string; readonly value?: JsonValue })
 
 /** A condition of an override or underride rule. Kinds that this server does not know never match. */
 export interface PushCondition extends JsonObject {

@@ -26,9 +26,9 @@ export function seededDice(seed: number): Dice {
     below: (limit) => Math.floor(next() * limit),
     chance: (probability) => next() < probability,
     pick: <T>(items: readonly T[]): T => {
-      const item = items[Math.floor(next() * items.length)]
-      if (item === undefined) throw new RangeError('There is nothing to pick from.')
-      return item
+      if (items.length === 0) throw new RangeError('There is nothing to pick from.')
+      // The cast is sound: the index is below the length.
+      return items[Math.floor(next() * items.length)] as T
     },
   }
 }

@@ -63,13 +63,13 @@ export function loadedEvents(
   numbers: Iterable<number>,
 ): readonly ResolvableEvent[] {
   const found: ResolvableEvent[] = []
-  const missing: number[] = []
+  const missing = new Set<number>()
   for (const number of numbers) {
     const event = source.event(number)
-    if (event === undefined) missing.push(number)
+    if (event === undefined) missing.add(number)
     else found.push(event)
   }
-  if (missing.length > 0) throw new MissingEvents('events', missing)
+  if (missing.size > 0) throw new MissingEvents('events', [...missing])
   return found
 }
 
@@ -79,13 +79,13 @@ export function loadedLinks(
   numbers: Iterable<number>,
 ): readonly (readonly [number: number, links: AuthLinks])[] {
   const found: [number, AuthLinks][] = []
-  const missing: number[] = []
+  const missing = new Set<number>()
   for (const number of numbers) {
     const links = source.links(number)
-    if (links === undefined) missing.push(number)
+    if (links === undefined) missing.add(number)
     else found.push([number, links])
   }
-  if (missing.length > 0) throw new MissingEvents('links', missing)
+  if (missing.size > 0) throw new MissingEvents('links', [...missing])
   return found
 }
 

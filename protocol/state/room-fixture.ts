@@ -15,7 +15,7 @@ import type { RoomVersionRules } from '../versions/rules.ts'
 import type { AuthLinks, ResolutionPause, ResolutionSource, ResolvableEvent } from './resolution-source.ts'
 import { resolveStates, type Resolution, type ResolutionBudget } from './resolve.ts'
 import { stateKeyHash, type NodeId, type TrieNode } from './trie-node.ts'
-import { trieSet, type TrieUpdate } from './trie-update.ts'
+import { trieSet, trieSetMany, type TrieUpdate } from './trie-update.ts'
 import { emptyRoot, trieEntries, trieGet } from './trie.ts'
 
 /** What a test says of an event; everything else follows from the room. */
@@ -175,6 +175,14 @@ export class RoomGraph implements ResolutionSource {
     })
     this.keep(resolution)
     return resolution
+  }
+
+  /** The state with these events as its entries, whether or not the room has ever been in it. */
+  stateOf(events: Iterable<GraphEvent>): NodeId {
+    const entries = [...events].flatMap((event) =>
+      event.stateKey === undefined ? [] : [[stateKeyHash(event.type, event.stateKey), event.number] as const],
+    )
+    return this.keep(trieSetMany(this.nodes, emptyRoot, entries))
   }
 
   /** Holds the nodes of an update from now on. */

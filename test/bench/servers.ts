@@ -183,7 +183,7 @@ export interface TroupeOptions {
   readonly inspect?: boolean
 }
 
-/** Troupe by its own command line, one process. */
+/** Troupe as `npx troupe start` starts it, one process. */
 export async function startTroupe(options: TroupeOptions): Promise<Server> {
   const port = await freePort()
   const inherited = Object.entries(process.env).filter(
@@ -198,7 +198,7 @@ export async function startTroupe(options: TroupeOptions): Promise<Server> {
     ...(database === undefined ? {} : { DATABASE_URL: socketUrl(database) }),
   }
   const flags = options.inspect ? ['--inspect=127.0.0.1:0'] : []
-  return start({ args: [...flags, join(root, 'gateway', process.argv.includes('--js') ? 'troupe.js' : 'main.ts'), 'start'], env, port })
+  return start({ args: [...flags, join(root, 'gateway', 'troupe.js'), 'start'], env, port })
 }
 
 export interface Generator extends AsyncDisposable {

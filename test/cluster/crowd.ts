@@ -109,9 +109,11 @@ export class Crowd implements AsyncDisposable {
       () => this.#roomIds.every(isServed) && this.#talkers.every((talker) => talker.syncedAtMs >= sinceMs),
       limitMs,
       () => {
-        const rooms = this.#roomIds.filter((roomId) => !isServed(roomId)).length
-        const clients = this.#talkers.filter((talker) => talker.syncedAtMs < sinceMs).length
-        return `${rooms} rooms and ${clients} syncs are not answered`
+        const rooms = this.#roomIds.filter((roomId) => !isServed(roomId))
+        const clients = this.#talkers
+          .filter((talker) => talker.syncedAtMs < sinceMs)
+          .map(({ userId }) => userId)
+        return `nobody answers for rooms [${rooms.join(', ')}] and the syncs of [${clients.join(', ')}]`
       },
     )
     return performance.now() - sinceMs

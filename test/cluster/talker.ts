@@ -55,6 +55,10 @@ export class Talker {
     this.roomIds = options.roomIds
   }
 
+  get userId(): string {
+    return this.#user.userId
+  }
+
   get timelines(): Timeline[] {
     return this.roomIds.map((roomId) => ({
       client: this.#user.userId,

@@ -1,8 +1,9 @@
 """Answers what Synapse's rules say of events and states: a question per line on the input, an answer per line on the output, as JSON.
 
 Questions:
-  {"kind": "auth", "version": "11", "event": PDU, "state": [PDU, ...]}
-      -> {"verdict": "allow" | "reject" | "fail", "why": "..."}; "fail" is an exception that Synapse does not mean as a verdict
+  {"kind": "auth", "version": "11", "state": [PDU, ...], "events": [PDU, ...]}
+      -> {"verdicts": [["allow" | "reject" | "fail", "why"], ...]}, one for each of the events by the same state; "fail" is an
+         exception that Synapse does not mean as a verdict
   {"kind": "resolve", "version": "11", "events": [PDU, ...], "states": [[index, ...], ...]}
       -> {"entries": [index, ...]}, the resolved state as indexes into "events", ascending
 
@@ -28,19 +29,23 @@ def parse(version, texts):
     return [make_event_from_json(text, KNOWN_ROOM_VERSIONS[version]) for text in texts]
 
 
-def judge(question):
-    version = question["version"]
-    event, *state = parse(version, [question["event"], *question["state"]])
+def judge(version, text, state):
     try:
+        [event] = parse(version, [text])
         if event.type == "m.room.create":
             asyncio.run(check_state_independent_auth_rules(None, event))
         else:
             check_state_dependent_auth_rules(event, state)
-        return {"verdict": "allow"}
+        return ["allow", ""]
     except (AuthError, SynapseError) as error:
-        return {"verdict": "reject", "why": error.msg}
+        return ["reject", error.msg]
     except Exception as error:
-        return {"verdict": "fail", "why": repr(error)}
+        return ["fail", repr(error)]
+
+
+def judge_all(question):
+    state = parse(question["version"], question["state"])
+    return {"verdicts": [judge(question["version"], text, state) for text in question["events"]]}
 
 
 class Store:
@@ -96,5 +101,5 @@ def resolve(question):
 
 for line in sys.stdin:
     question = json.loads(line)
-    answer = judge(question) if question["kind"] == "auth" else resolve(question)
+    answer = judge_all(question) if question["kind"] == "auth" else resolve(question)
     print(json.dumps(answer), flush=True)

@@ -156,6 +156,19 @@ test('a refresh token can be used again until its successor is used, and then ne
   assert.equal(await statusOf(textOf(third, 'access_token')), 200)
 })
 
+test('the first use of a refreshed access token ends the pair before it', async () => {
+  const { name } = await registered()
+  const first = (await logIn(name, { refresh_token: true })).body
+  const body = { refresh_token: textOf(first, 'refresh_token') }
+  const second = (await server.call('POST', '/_matrix/client/v3/refresh', { body })).body
+  assert.equal(await statusOf(textOf(first, 'access_token')), 200)
+  assert.equal(await statusOf(textOf(second, 'access_token')), 200)
+  const until = Date.now() + 5000
+  while ((await statusOf(textOf(first, 'access_token'))) === 200) assert.ok(Date.now() < until)
+  assert.equal((await server.call('POST', '/_matrix/client/v3/refresh', { body })).status, 401)
+  assert.equal(await statusOf(textOf(second, 'access_token')), 200)
+})
+
 test('a login token needs the password and logs in once', async () => {
   const { token, userId, name } = await registered()
   const path = '/_matrix/client/v1/login/get_token'

@@ -69,25 +69,38 @@ async function answersWell({ method, path }: RequestSample, body: unknown): Prom
   assertRefused(answer, answer.status, /^M_[A-Z_]+$/, seen)
 }
 
+/** Sends every sample once for each of its places, spoilt there; one after the other for each endpoint, all endpoints at once. */
+async function spoilAll(spoil: (body: Json, path: Path) => unknown): Promise<void> {
+  await Promise.all(
+    requestSamples(server, eventId).map(async (sample) => {
+      for (const path of places(sample.body)) {
+        const body = spoil(sample.body, path)
+        if (body !== undefined) await answersWell(sample, body)
+      }
+    }),
+  )
+}
+
 describe('a field of a body', () => {
+  test('is good in every sample before it is spoilt', async () => {
+    for (const { method, path, body, status } of requestSamples(server, eventId)) {
+      const answer = await server.ask({ method, path, body: JSON.stringify(body) })
+      assert.equal(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`)
+    }
+  })
+
   const odd: readonly unknown[] = [null, -1, 1.5, '', '\0', 'a'.repeat(70_000), [null], { a: {} }]
 
   for (const value of odd) {
     const name = JSON.stringify(value).slice(0, 20)
     test(`may be ${name} and never makes the server fail`, async () => {
-      for (const sample of requestSamples(server, eventId)) {
-        for (const path of places(sample.body)) await answersWell(sample, replaced(sample.body, path, value))
-      }
+      await spoilAll((body, path) => replaced(body, path, value))
     })
   }
 
-  for (const key of ['', '\0', '__proto__', '@a\nb:test.local', 'a'.repeat(300)]) {
+  for (const key of ['\0', '__proto__', 'a'.repeat(300)]) {
     test(`may have the name ${JSON.stringify(key).slice(0, 24)} and never makes the server fail`, async () => {
-      for (const sample of requestSamples(server, eventId)) {
-        for (const path of places(sample.body)) {
-          if (typeof path.at(-1) === 'string') await answersWell(sample, renamed(sample.body, path, key))
-        }
-      }
+      await spoilAll((body, path) => (typeof path.at(-1) === 'string' ? renamed(body, path, key) : undefined))
     })
   }
 

@@ -35,6 +35,8 @@ class HeldFeed {
       this.#provenTo === undefined ? feed.provenTo(shard) : this.#provenTo[shard]
     return {
       incarnation: feed.incarnation,
+      shardCount: feed.shardCount,
+      shardCount: feed.shardCount,
       readHeadsNow: () => feed.readHeadsNow(),
       readHeads: () => feed.readHeads(),
       follow: (roomId, shard) => feed.follow(roomId, shard),

@@ -65,6 +65,7 @@ function countedFeed(feed: SyncFeed, counter: StepCounter): SyncFeed {
     get incarnation() {
       return feed.incarnation
     },
+    shardCount: feed.shardCount,
     readHeadsNow: async () => {
       await counter.step()
       const heads = await feed.readHeadsNow()

@@ -68,7 +68,12 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
   const ground = new AsyncDisposableStack()
   ground.use(test)
   ground.defer(() => rm(dataDir, { recursive: true, force: true }))
-  return start({ options, database: test.database, dataDir, ground })
+  try {
+    return await start({ options, database: test.database, dataDir, ground })
+  } catch (error) {
+    await ground.disposeAsync()
+    throw error
+  }
 }
 
 interface Ground {
@@ -81,9 +86,6 @@ interface Ground {
 async function start(parts: Ground): Promise<AccountServer> {
   const { database, options } = parts
   const clock = options.clock ?? systemClock
-  const stack = new AsyncDisposableStack()
-  const ownStates = new Map<string, OwnState>()
-  const host = stack.use(await startHost(database, stack, ownStates))
   const config = loadConfig({
     environment: {
       TROUPE_SERVER_NAME: serverName,
@@ -95,6 +97,9 @@ async function start(parts: Ground): Promise<AccountServer> {
     workingDirectory: parts.dataDir,
     processId: 1,
   })
+  const stack = new AsyncDisposableStack()
+  const ownStates = new Map<string, OwnState>()
+  const host = stack.use(await startHost(database, stack, ownStates))
   const feed = stack.use(new SessionRows({ reads: database.reads, clock: systemClock }))
   await feed.start()
   host.feedHooks.onCommitted((batch) => feed.committed(batch))

@@ -116,6 +116,11 @@ async function probe(server: {
   readonly roomId: string
 }): Promise<void> {
   const { alice, bob, roomId, troupe } = server
+  const faults = troupe
+    .output()
+    .split('\n')
+    .filter((line) => /"level":"(?:error|fatal)"|UnhandledPromise|"msg":"request"/.test(line))
+  assert.deepEqual(faults, [])
   const [since] = (await Promise.all([bob.sync(), alice.sync()])).map((body) => body.next_batch)
   const sent = await alice.text(roomId, 'still there?')
   await bob.syncUntil(since, ({ rooms }) =>
@@ -123,9 +128,4 @@ async function probe(server: {
   )
   const health = await fetch(`${troupe.url}/health`, { signal: AbortSignal.timeout(1000) })
   assert.equal(health.status, 200)
-  const faults = troupe
-    .output()
-    .split('\n')
-    .filter((line) => /"level":"(?:error|fatal)"|UnhandledPromise|"msg":"request"/.test(line))
-  assert.deepEqual(faults, [])
 }

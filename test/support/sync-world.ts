@@ -223,6 +223,7 @@ function numbersOf(database: Database): NumberBlocks {
 export function deafFeed(feed: SyncFeed): SyncFeed {
   return {
     incarnation: feed.incarnation,
+    shardCount: feed.shardCount,
     readHeadsNow: () => feed.readHeadsNow(),
     readHeads: () => feed.readHeads(),
     follow: () => {},

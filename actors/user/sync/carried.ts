@@ -89,18 +89,19 @@ export class CarriedRows {
 
   async #readFrom({ feed, reads }: SyncHost): Promise<Heads> {
     const before = this.#breaks.slice()
-    // Rows that the feed hands on from here on are kept; those that came before are at or below these heads.
+    // What was proven before the statement began is at or below these heads, and what the feed hands on from here on is kept. A chain
+    // that begins meanwhile may begin above them: of what lies between, nobody would tell.
+    const isProven = Array.from({ length: feed.shardCount }, (_, shard) => feed.provenTo(shard) !== undefined)
     const heads = await feed.readHeadsNow()
-    const proven = heads.positions.map((_, shard) => feed.provenTo(shard))
     const after = this.#carried
     const rows =
       after === undefined
         ? await readMemberships(reads, this.#userId, heads.positions)
         : await readOwnRows(reads, this.#userId, { after, upTo: heads.positions })
     this.#takeUp(rows, heads)
-    for (const [shard, at] of proven.entries()) {
+    for (const [shard, proven] of isProven.entries()) {
       // While the chain is whole, what lies above the heads has been kept, or is still to come.
-      this.#live[shard] = at !== undefined && (before[shard] ?? 0) === (this.#breaks[shard] ?? 0)
+      this.#live[shard] = proven && (before[shard] ?? 0) === (this.#breaks[shard] ?? 0)
     }
     this.#incarnation = heads.incarnation
     for (const entry of this.#early.splice(0)) this.take(entry)

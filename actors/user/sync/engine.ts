@@ -220,12 +220,13 @@ export class UserSync implements UserView, SyncListener {
     const { heads, since } = await this.#positions(plan, from)
     await this.#cover()
     const viewer = await this.#viewer(plan)
+    const typingReached = this.typing.reached
     const given = await answer(this, { plan, viewer, memory, since, heads })
     const token = {
       incarnation: this.#carried.incarnation,
       positions: heads,
       toDevice: given.toDevice,
-      activation: this.typing.counter(),
+      activation: this.typing.counter(typingReached),
     }
     const { parts } = given
     const says = !isEmpty(parts) || (memory.counts !== undefined && memory.counts !== parts.keyCounts)

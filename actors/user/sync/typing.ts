@@ -44,9 +44,14 @@ export class TypingChanges {
     return typing
   }
 
-  /** The counter for a token that is given now. */
-  counter(): number {
-    return this.#now * 2 + (this.#typing.size > 0 ? 1 : 0)
+  /** How far typing has come. What changes after this call may be told once more than needed, and is never left out. */
+  get reached(): number {
+    return this.#now
+  }
+
+  /** The counter for a token with which everything has been told that was `reached`. */
+  counter(reached: number): number {
+    return reached * 2 + (this.#typing.size > 0 ? 1 : 0)
   }
 
   #note(roomId: string, userIds: readonly string[]): void {

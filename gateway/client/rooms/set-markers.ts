@@ -3,7 +3,7 @@
 import { MatrixError } from '#protocol/errors.ts'
 import { parseEventId, type EventId } from '#protocol/ids/event-id.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
-import { relationOf } from '#protocol/relations/relates-to.ts'
+import { relationOf, type Relation } from '#protocol/relations/relates-to.ts'
 import { contentOf } from '#storage/rooms/aggregations.ts'
 import { placedEvent, type PlacedEvent } from '#storage/rooms/placed-events.ts'
 import type { Reads } from '#storage/reads.ts'
@@ -60,22 +60,28 @@ async function checkThread(
   receipt: { eventId: EventId; threadId: string },
 ): Promise<void> {
   const { placed, sight } = await ownEvent(context, roomId, receipt.eventId)
-  const root = await threadOf(context.reads, sight.room.roomNid, placed)
+  const relations = await relationsFrom(context.reads, sight.room.roomNid, placed)
+  const root = relations.find(({ relType }) => relType === 'm.thread')?.eventId
+  // What refers to a thread's root otherwise, over however many relations, stands in the main timeline and is related to the thread.
+  const related = [
+    receipt.eventId,
+    ...(root === undefined ? relations.map(({ eventId }) => eventId) : [root]),
+  ]
   const fits =
-    receipt.threadId === 'main'
-      ? root === undefined
-      : root === receipt.threadId || receipt.eventId === receipt.threadId
-  if (!fits) throw new MatrixError('M_INVALID_PARAM', 'The event is not part of the thread "thread_id".')
+    receipt.threadId === 'main' ? root === undefined : related.some((id) => id === receipt.threadId)
+  if (!fits) throw new MatrixError('M_INVALID_PARAM', 'The event is not related to the thread "thread_id".')
 }
 
-/** The root of the thread that an event belongs to, over at most three relations. */
-async function threadOf(reads: Reads, roomNid: number, start: PlacedEvent): Promise<EventId | undefined> {
+/** The relations by which an event is joined to others, one leading to the next: at most four, and none after one to a thread. */
+async function relationsFrom(reads: Reads, roomNid: number, start: PlacedEvent): Promise<Relation[]> {
+  const relations: Relation[] = []
   let current: PlacedEvent | undefined = start
-  for (let hop = 0; hop <= maxHops && current !== undefined; hop++) {
+  while (current !== undefined && relations.length <= maxHops) {
     const relation = relationOf(contentOf(current.event))
-    if (relation === undefined) return undefined
-    if (relation.relType === 'm.thread') return relation.eventId
+    if (relation === undefined) break
+    relations.push(relation)
+    if (relation.relType === 'm.thread') break
     current = await placedEvent(reads, roomNid, relation.eventId)
   }
-  return undefined
+  return relations
 }

@@ -1,0 +1,72 @@
+/** What happens while an answer to `/sync` is being worked out is told by the next one. */
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { OwnState } from '#actors/user/own-state.ts'
+import { SyncHost, type SyncFeed } from '#actors/user/sync/host.ts'
+import { systemClock } from '#actors/runtime/clock.ts'
+import { nothingOwn, reading, type Response, SyncWorld, syncOf } from '../support/sync-world.ts'
+
+let world: SyncWorld
+
+before(async () => {
+  world = await SyncWorld.open()
+})
+after(() => world[Symbol.asyncDispose]())
+
+function feedOfHost(): SyncFeed {
+  const [host] = world.hosts
+  assert(host)
+  return host.feed
+}
+
+/** The feed of the host, with other people typing. */
+function feedWith(typing: SyncFeed['typing']): SyncFeed {
+  const feed = feedOfHost()
+  return {
+    incarnation: feed.incarnation,
+    shardCount: feed.shardCount,
+    readHeadsNow: () => feed.readHeadsNow(),
+    readHeads: () => feed.readHeads(),
+    follow: (roomId, shard) => feed.follow(roomId, shard),
+    unfollow: (roomId, shard) => feed.unfollow(roomId, shard),
+    entriesAfter: (roomId, shard, pos) => feed.entriesAfter(roomId, shard, pos),
+    provenTo: (shard) => feed.provenTo(shard),
+    typing,
+    onEntries: (listener) => feed.onEntries(listener),
+    onEphemeral: (listener) => feed.onEphemeral(listener),
+    onBroken: (listener) => feed.onBroken(listener),
+  }
+}
+
+test('somebody who begins to type while an answer is made is told of by the next one', async () => {
+  const ann = await world.person('typing-ann')
+  const room = await world.room(ann)
+  let typing: readonly string[] = []
+  const feed = feedWith(() => ({ version: typing.length, userIds: typing }))
+  using host = new SyncHost({ feed, reads: world.database.reads, clock: systemClock })
+  let meanwhile = (): void => {}
+  const own: OwnState = {
+    ...nothingOwn,
+    // A room's account data is asked for when its part of the answer is written.
+    accountData: async (roomId) => {
+      if (roomId !== '') meanwhile()
+      return []
+    },
+  }
+  const sync = reading(host, world.database.reads, ann.userId, own)
+  meanwhile = () => {
+    typing = ['@ben:test.local']
+    sync.typingChanged({ roomId: room, type: 'm.typing', userIds: typing })
+  }
+  const first = await syncOf(sync)
+  assert.ok(first.rooms.join[room])
+  meanwhile = () => {}
+  const told = await syncOf(sync, { since: first.next_batch })
+  const events: Response[] = told.rooms?.join[room]?.ephemeral?.events ?? []
+  assert.deepEqual(
+    events.map((event) => event.content),
+    [{ user_ids: ['@ben:test.local'] }],
+  )
+  assert.equal((await syncOf(sync, { since: told.next_batch })).rooms, undefined)
+})
