@@ -71,12 +71,14 @@ interface Ground {
   readonly stack: AsyncDisposableStack
   readonly onProgress: (text: string) => void
   readonly readiness: Readiness
+  /** Where what this process commits goes on to. */
+  readonly hooks: FeedHooks
 }
 
 export const compose: Compose = async (config, { onProgress }) => {
   await using stack = new AsyncDisposableStack()
   const readiness = new Readiness()
-  const ground: Ground = { config, stack, onProgress, readiness }
+  const ground: Ground = { config, stack, onProgress, readiness, hooks: new FeedHooks() }
   const database = await openStorage(ground)
   const bus = await openBus(ground)
   const ask = config.roles.has('actors')
@@ -123,19 +125,16 @@ async function openBus({ config, stack, onProgress, readiness }: Ground): Promis
   const urls = config.natsUrls
   if (urls === undefined || urls.length === 0) return stack.use(new MemoryBus(clock))
   onProgress('Connecting to NATS.')
-  const bus = stack.use(
-    await connectNatsBus({ url: urls.join(','), name: config.hostName, clock, random }),
-  )
+  const bus = stack.use(await connectNatsBus({ url: urls.join(','), name: config.hostName, clock, random }))
   readiness.add('bus', () => (bus.healthy ? undefined : 'not connected to NATS'))
   return bus
 }
 
 /** A process with the actors role: it owns shards, follows logs for its users, and asks itself first. */
 async function startActors(ground: Ground, database: Database, bus: Bus): Promise<Asker> {
-  const { config, stack, onProgress, readiness } = ground
+  const { config, stack, onProgress, readiness, hooks } = ground
   onProgress('Claiming shards.')
   const { reads } = database
-  const hooks = new FeedHooks()
   const feed = stack.use(new HostFeed({ bus, clock, random, reads, shardCount }))
   stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
   await feed.start()
@@ -202,14 +201,17 @@ interface Gateway {
 }
 
 async function startGateway(ground: Ground, database: Database, ask: Asker): Promise<Gateway> {
-  const { stack, readiness } = ground
+  const { stack, readiness, hooks } = ground
   const { reads } = database
   const registrationToken = ground.config.registrationToken ?? (await secret(database, registrationTokenName))
   const config: Config = { ...ground.config, registrationToken }
   const feed = stack.use(new SessionRows({ reads, clock }))
   await feed.start()
+  hooks.onCommitted((batch) => feed.committed(batch))
   readiness.add('sessions', () =>
-    clock.monotonic() - feed.seenAtMonotonicMs() < sessionsLateMs ? undefined : 'the database does not answer',
+    clock.monotonic() - feed.seenAtMonotonicMs() < sessionsLateMs
+      ? undefined
+      : 'the database does not answer',
   )
   const sessions = new SessionCache({ find: (hash) => readSession(reads, hash), feed, clock })
   const limits = config.rateLimits ? new RateLimiter({ clock }) : unlimited

@@ -9,24 +9,28 @@ import { Answer, type AnyEndpoint, defineEndpoint } from './http/endpoint.ts'
 import type { Readiness } from './ops/health.ts'
 
 const style = `
-:root{color-scheme:light dark;--paper:#fbfaf7;--ink:#1d1c1a;--soft:#6b6862;--line:#e3dfd6;--card:#fff;--well:#2f7d4f;--ill:#b3382c;--accent:#7a3e9d}
-@media(prefers-color-scheme:dark){:root{--paper:#161518;--ink:#ece9e4;--soft:#a09b93;--line:#2f2d33;--card:#1e1d21;--well:#6fcf97;--ill:#ff8a7a;--accent:#c79be6}}
+:root{color-scheme:light dark;--paper:#faf8f4;--ink:#1d1b19;--soft:#65605a;--line:#e4dfd5;--card:#fff;--well:#23703f;--well-paper:#e6f3ea;--ill:#a5301f;--ill-paper:#fbe9e5;--accent:#7a3e9d;--fold:#5d2c7b}
+@media(prefers-color-scheme:dark){:root{--paper:#151417;--ink:#edeae5;--soft:#a8a29a;--line:#312e36;--card:#1d1b20;--well:#7fd6a0;--well-paper:#17291e;--ill:#ff9a8a;--ill-paper:#321b18;--accent:#c99be8;--fold:#8d5fae}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.6 ui-serif,Georgia,"Times New Roman",serif}
-main{max-width:42rem;margin:0 auto;padding:12vh 1.5rem 4rem}
-.curtain{height:6px;background:repeating-linear-gradient(90deg,var(--accent) 0 14px,color-mix(in srgb,var(--accent) 70%,#000) 14px 20px)}
-h1{font-size:2.6rem;line-height:1.1;margin:0;letter-spacing:-.02em}
-.lead{color:var(--soft);margin:.4rem 0 2rem}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.5rem;margin:1rem 0}
-h2{font:600 .8rem/1 ui-sans-serif,system-ui,sans-serif;text-transform:uppercase;letter-spacing:.08em;color:var(--soft);margin:0 0 .8rem}
-p{margin:.4rem 0}
-ol,ul{margin:.4rem 0;padding-left:1.3rem}
-.state{display:flex;align-items:center;gap:.6rem;font-weight:600}
-.state::before{content:"";width:.7rem;height:.7rem;border-radius:50%;background:currentColor}
-.well{color:var(--well)}.ill{color:var(--ill)}
-code{font:.88em/1.4 ui-monospace,SFMono-Regular,Menlo,monospace;background:color-mix(in srgb,var(--line) 55%,transparent);padding:.1em .35em;border-radius:4px;overflow-wrap:anywhere}
-footer{color:var(--soft);font-size:.85rem;margin-top:2rem}
-a{color:var(--accent)}
+body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.6 ui-serif,Georgia,"Times New Roman",serif;text-wrap:pretty}
+.curtain{height:10px;background:repeating-linear-gradient(90deg,var(--accent) 0 18px,var(--fold) 18px 26px)}
+main{max-width:42rem;margin:0 auto;padding:clamp(2.5rem,11vh,7rem) 1.5rem 4rem}
+.kind,h2{font:600 .8rem/1.3 ui-sans-serif,system-ui,sans-serif;letter-spacing:.08em;text-transform:uppercase;color:var(--soft)}
+.kind{margin:0 0 .5rem;color:var(--accent)}
+h1{font-size:clamp(1.9rem,6.5vw,2.8rem);line-height:1.1;margin:0;letter-spacing:-.02em;overflow-wrap:anywhere}
+.lead{color:var(--soft);margin:.8rem 0 1.6rem;font-size:1.1rem}
+.state{display:inline-flex;align-items:center;gap:.6rem;margin:0;padding:.35rem 1rem;border-radius:99px;font:600 .95rem/1.5 ui-sans-serif,system-ui,sans-serif}
+.state::before{content:"";width:.6rem;height:.6rem;border-radius:50%;background:currentColor}
+.well{color:var(--well);background:var(--well-paper)}.ill{color:var(--ill);background:var(--ill-paper)}
+.why{margin:.8rem 0 0;padding-left:1.2rem;color:var(--ill)}
+section{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:1.5rem 1.7rem;margin:2rem 0 0}
+h2{margin:0 0 1rem}
+ol{list-style:none;counter-reset:step;margin:0;padding:0;display:grid;gap:.9rem}
+ol li{counter-increment:step;position:relative;padding-left:2.4rem}
+ol li::before{content:counter(step);position:absolute;left:0;top:.05rem;width:1.6rem;height:1.6rem;border-radius:50%;border:1.5px solid var(--accent);color:var(--accent);font:600 .85rem/1.45rem ui-sans-serif,system-ui,sans-serif;text-align:center}
+code{font:.87em/1.4 ui-monospace,SFMono-Regular,Menlo,monospace;background:color-mix(in srgb,var(--line) 55%,transparent);padding:.12em .4em;border-radius:5px;overflow-wrap:anywhere;-webkit-box-decoration-break:clone;box-decoration-break:clone;user-select:all}
+footer{color:var(--soft);font-size:.88rem;margin-top:2rem}
+a{color:var(--accent);text-underline-offset:.15em}
 `
 
 const styleHash = createHash('sha256').update(style).digest('base64')
@@ -81,30 +85,33 @@ export function renderFrontPage(
 <body>
 <div class="curtain"></div>
 <main>
-<h1>${name}</h1>
-<p class="lead">A <a href="https://matrix.org/">Matrix</a> homeserver. People with an account here can talk to each other, encrypted, with the client of their choice.</p>
-${stateSection(problems)}
+<header>
+<p class="kind">Matrix homeserver</p>
+<h1>${name.replaceAll('.', '.<wbr>')}</h1>
+<p class="lead">People with an account here talk to each other, end-to-end encrypted, with the <a href="https://matrix.org/ecosystem/clients/">Matrix client</a> of their choice.</p>
+${stateText(problems)}
+</header>
 ${nextSection(config)}
-<footer>Troupe ${escapeHtml(version)} · <a href="/_matrix/client/versions">versions</a> · <a href="/ready">readiness</a></footer>
+<footer>Troupe ${escapeHtml(version)} · <a href="/_matrix/client/versions">what it speaks</a> · <a href="/ready">readiness</a></footer>
 </main>
 </body>
 </html>
 `
 }
 
-function stateSection(problems: ReadonlyMap<string, string>): string {
-  if (problems.size === 0) return '<section><h2>State</h2><p class="state well">All is well.</p></section>'
-  const items = [...problems].map(([what, why]) => `<li>${escapeHtml(`${what} ${why}`)}</li>`)
-  return `<section><h2>State</h2><p class="state ill">Not everything is well.</p><ul>${items.join('')}</ul></section>`
+function stateText(problems: ReadonlyMap<string, string>): string {
+  if (problems.size === 0) return '<p class="state well">All is well.</p>'
+  const items = [...problems].map(([what, why]) => `<li>${escapeHtml(`${what}: ${why}`)}</li>`)
+  return `<p class="state ill">Not everything is well.</p>\n<ul class="why">${items.join('')}</ul>`
 }
 
 function nextSection(config: Config): string {
   const url = escapeHtml(publicUrl(config))
   return `<section><h2>What to do next</h2>
 <ol>
+<li>Open a Matrix client, choose another homeserver than its own, and enter <code>${url}</code></li>
 <li>${registrationAdvice(config)}</li>
-<li>Open a Matrix client, choose <em>other homeserver</em>, and enter <code>${url}</code>.</li>
-<li>Sign in. Your user id is <code>@you:${escapeHtml(config.serverName)}</code>.</li>
+<li>Sign in. Others find you as <code>@you:${escapeHtml(config.serverName)}</code></li>
 </ol>
 </section>`
 }
@@ -112,10 +119,10 @@ function nextSection(config: Config): string {
 function registrationAdvice(config: Config): string {
   switch (config.registration) {
     case 'open':
-      return 'You can make an account yourself, with any client.'
+      return 'Make an account there: everybody may.'
     case 'token':
-      return 'To make an account you need a registration token from whoever runs this server. It was printed when the server started for the first time.'
+      return 'Make an account there. You need the registration token; whoever runs this server sees it at each start.'
     case 'closed':
-      return 'Accounts are made by whoever runs this server: <code>npx troupe user create NAME</code>.'
+      return 'Ask whoever runs this server for an account. The command is <code>npx troupe user create NAME</code>'
   }
 }

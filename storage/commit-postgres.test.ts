@@ -490,23 +490,27 @@ test('reads cannot write', limit, async () => {
   await assert.rejects(async () => db.database.reads.sql`delete from shard`, { code: '25006' })
 })
 
-test('a commit over a new connection to another server is fenced: that server may have lost commits', limit, async () => {
-  await using db = await testDatabase()
-  const epoch = await claim(db.database, 5)
-  const store = db.database.commitStore()
-  await committed(store, group(5, epoch, 0, send(new ShardWrites(5))))
-  const { sql } = db.database.control
-  // As after the promotion of a standby: the timeline is another one.
-  await sql`update cluster set timeline = timeline - 1`
-  await committed(store, group(5, epoch, 1, send(new ShardWrites(5))))
-  await sql`
+test(
+  'a commit over a new connection to another server is fenced: that server may have lost commits',
+  limit,
+  async () => {
+    await using db = await testDatabase()
+    const epoch = await claim(db.database, 5)
+    const store = db.database.commitStore()
+    await committed(store, group(5, epoch, 0, send(new ShardWrites(5))))
+    const { sql } = db.database.control
+    // As after the promotion of a standby: the timeline is another one.
+    await sql`update cluster set timeline = timeline - 1`
+    await committed(store, group(5, epoch, 1, send(new ShardWrites(5))))
+    await sql`
     select pg_terminate_backend(pid, 5000) from pg_stat_activity
     where datname = current_database() and application_name like '%commit%'`
-  const late = group(5, epoch, 2, send(new ShardWrites(5)))
-  // The first call may be the one that learns of the lost connection.
-  const result = await store.commit([late]).catch(() => store.commit([late]))
-  assert.deepEqual(result, { kind: 'fenced', shards: [5] })
-  assert.deepEqual(await positions(db.database, 5), [1, 2])
-  const [row] = await sql<{ incarnation: number }[]>`select incarnation from cluster`
-  assert.equal(row?.incarnation, 2)
-})
+    const late = group(5, epoch, 2, send(new ShardWrites(5)))
+    // The first call may be the one that learns of the lost connection.
+    const result = await store.commit([late]).catch(() => store.commit([late]))
+    assert.deepEqual(result, { kind: 'fenced', shards: [5] })
+    assert.deepEqual(await positions(db.database, 5), [1, 2])
+    const [row] = await sql<{ incarnation: number }[]>`select incarnation from cluster`
+    assert.equal(row?.incarnation, 2)
+  },
+)

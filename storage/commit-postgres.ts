@@ -111,10 +111,7 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
 }
 
 /** The statement. One with few runs is prepared once per number of runs; one with many takes them out of one text. */
-function callOf(
-  sql: Sql,
-  { shards, log, kinds, runs }: CommitArguments,
-): postgres.PendingQuery<AnswerRow[]> {
+function callOf(sql: Sql, { shards, log, kinds, runs }: CommitArguments): postgres.PendingQuery<AnswerRow[]> {
   if (runs.length > directRuns) {
     return sql`
       select commit_group(${shards}, ${log}, ${kinds}, variadic array(

@@ -18,7 +18,10 @@ export const logKinds = {
   accountData: 20,
   /** To-device messages for one user. The messages are rows of `to_device`. `body`: {devices}. */
   toDevice: 21,
-  /** The user's devices, device keys, cross-signing keys or signatures changed; see `deviceList` for the rooms' part. */
+  /**
+   * The user's devices, device keys, cross-signing keys or signatures changed; see `deviceList` for the rooms' part. `body`: {users?}: the
+   * keys of these other users look different to him alone, because he has signed them; absent: it is his own that changed.
+   */
   userDevices: 22,
   /** One or all sessions of a user ended, or an account was closed. `body`: {deviceIds?: string[]}; absent: all. */
   session: 23,

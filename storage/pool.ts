@@ -46,7 +46,9 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
       new Session(openSql(options, { purpose, max: 1, ...(onClose && { onClose }) })),
     commitStore: () => {
       const purpose = `commit ${++commits}`
-      return resources.use(new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, onClose })))
+      return resources.use(
+        new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, onClose })),
+      )
     },
     bulk: (rows) => applyInPieces(writer, rows),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),

@@ -18,7 +18,12 @@ const keyBytes = 16
 
 /** The key as 22 characters of base64url. Its parts are length-prefixed, so that no two transactions share one text. */
 export function txnKey(scope: TxnScope, txnId: string): string {
-  const text = part(scope.endpoint ?? 'send') + part(scope.roomId) + part(scope.userId) + part(scope.deviceId) + part(txnId)
+  const text =
+    part(scope.endpoint ?? 'send') +
+    part(scope.roomId) +
+    part(scope.userId) +
+    part(scope.deviceId) +
+    part(txnId)
   return hash('sha256', text, 'buffer').toString('base64url', 0, keyBytes)
 }
 

@@ -1,6 +1,6 @@
 /**
  * Ended sessions, as every gateway must learn of them within a second (DESIGN.md §4): by looking at the session rows of all
- * logs a few times a second, and at once where this host itself has committed one.
+ * logs a few times a second, and at once where this very process has committed one.
  *
  * The time of the last look is what counts: whatever was committed before the statement began has been reported.
  */
@@ -13,9 +13,9 @@ import type { Clock, Timer } from '../runtime/clock.ts'
 import type { CommittedBatch } from '../runtime/committed.ts'
 import { reportFollow } from './events.ts'
 
-/** Which sessions of a user ended. */
+/** Which sessions of a user ended. `everybody`: the database may have lost commits, so nothing is certain of any session. */
 export interface EndedSession {
-  readonly userId: UserId
+  readonly userId: UserId | 'everybody'
   readonly deviceIds: readonly string[] | 'all'
 }
 
@@ -28,6 +28,7 @@ export class SessionRows implements AsyncDisposable {
   readonly #clock: Clock
   readonly #listeners = new Set<Listener>()
   #after: number[] | undefined
+  #incarnation = 0
   #seenAtMs = -Infinity
   #timer: Timer | undefined
   #polling: Promise<void> | undefined
@@ -61,7 +62,7 @@ export class SessionRows implements AsyncDisposable {
     return () => this.#listeners.delete(listener)
   }
 
-  /** For commits of this host: they need not wait for the next look. */
+  /** For commits of this process: they need not wait for the next look. */
   committed(batch: CommittedBatch): void {
     for (const { kind, userId, body } of batch.entries) {
       if (kind === 'session' && userId !== undefined) this.#tell(userId, body)
@@ -71,16 +72,30 @@ export class SessionRows implements AsyncDisposable {
   /** Looks now. Called by the timer; tests call it themselves. */
   async poll(): Promise<void> {
     const startedAt = this.#clock.monotonic()
-    if (this.#after === undefined) {
-      // What ended before this host began is no session of any cache.
-      this.#after = [...(await readSessionHeads(this.#reads))]
-    } else {
-      for (const { shard, pos, userId, body } of await readEndedSessions(this.#reads, this.#after)) {
-        this.#after[shard] = pos
-        this.#tell(userId, body === null ? undefined : (JSON.parse(body) as JsonValue))
-      }
-    }
+    // What ended before this host began is no session of any cache.
+    if (this.#after === undefined) await this.#begin()
+    else await this.#read(this.#after)
     this.#seenAtMs = startedAt
+  }
+
+  async #begin(): Promise<void> {
+    const { incarnation, positions } = await readSessionHeads(this.#reads)
+    this.#incarnation = incarnation
+    this.#after = [...positions]
+  }
+
+  async #read(after: number[]): Promise<void> {
+    const { incarnation, ended } = await readEndedSessions(this.#reads, after)
+    if (incarnation !== this.#incarnation) {
+      // The logs may have gone back, and sessions with them.
+      await this.#begin()
+      for (const listener of this.#listeners) listener({ userId: 'everybody', deviceIds: 'all' })
+      return
+    }
+    for (const { shard, pos, userId, body } of ended) {
+      after[shard] = pos
+      this.#tell(userId, body === null ? undefined : (JSON.parse(body) as JsonValue))
+    }
   }
 
   #tell(userId: UserId, body: JsonValue | undefined): void {

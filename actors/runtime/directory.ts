@@ -55,7 +55,8 @@ export class Directory {
     if (shard >= this.shardCount || epoch <= this.epochOf(shard)) return
     this.#epochs[shard] = epoch
     // Whoever is told may begin to watch again at once: that is for the next epoch.
-    for (const watcher of [...(this.#watchers[shard] ?? [])]) watcher()
+    const watchers = Array.from(this.#watchers[shard] ?? [])
+    for (const watcher of watchers) watcher()
   }
 
   /** Calls `run` at each new epoch of the shard. Returns a function that ends it. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { MemoryBus } from '../bus/memory.ts'
+import type { MemoryBus } from '../bus/memory.ts'
 import { actorSubject } from '../bus/subjects.ts'
 import { ShardWrites } from '#storage/shard-writes.ts'
 import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts'
@@ -116,7 +116,9 @@ test('an actor whose rows could not be read in time is loaded again, and nobody 
   const { host } = await world.start({
     load: (context) =>
       slow-- > 0
-        ? Promise.reject(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }))
+        ? Promise.reject(
+            Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }),
+          )
         : world.load(context),
   })
   const asked = askCounter(host, 'k', add(1))

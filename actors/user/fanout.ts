@@ -18,12 +18,11 @@ import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Membership } from '#storage/log-kinds.ts'
 import type { Reads } from '#storage/reads.ts'
 import { readFollowBacklogs, readFollowRows, type FollowBacklog } from '#storage/users/following.ts'
-import { readProfile } from '#storage/users/profiles.ts'
 import { readAccount } from '#storage/users/accounts.ts'
+import { memberProfile } from '#storage/rooms/member-profile.ts'
 import { joinedRooms } from '#storage/rooms/membership.ts'
 import { readRoomsOfUser } from '#storage/users/rooms-of-user.ts'
 import type { LogRef, WriteRows } from '#storage/writes.ts'
-import type { MemberProfile } from '../room/messages.ts'
 import type { Asker } from '../runtime/client.ts'
 import { delay, type Clock, type Timer } from '../runtime/clock.ts'
 import { fanoutFailed } from './events.ts'
@@ -280,7 +279,7 @@ async function tellRooms(options: FanoutServices, job: FanoutJob, signal: AbortS
   if (job.kind === 'devices') {
     return forEachRoom(rooms, (roomId) => ask.ask('room', roomId, 'deviceList', change, { signal }))
   }
-  const profile = memberProfile(await readProfile(reads, userId))
+  const profile = await memberProfile(reads, userId)
   return forEachRoom(rooms, (roomId) =>
     ask.ask('room', roomId, 'profile', { ...change, profile }, { signal }),
   )
@@ -310,14 +309,4 @@ function ignoreRefusal(error: unknown): void {
   if (error instanceof MatrixError && (error.errcode === 'M_NOT_FOUND' || error.errcode === 'M_FORBIDDEN'))
     return
   throw error
-}
-
-/** The fields of a profile that stand in member events. */
-function memberProfile(profile: ReadonlyMap<string, string>): MemberProfile {
-  const name: unknown = JSON.parse(profile.get('displayname') ?? 'null')
-  const avatar: unknown = JSON.parse(profile.get('avatar_url') ?? 'null')
-  return {
-    ...(typeof name === 'string' ? { displayname: name } : {}),
-    ...(typeof avatar === 'string' ? { avatar_url: avatar } : {}),
-  }
 }

@@ -73,10 +73,12 @@ export class Keys {
     this.#core.device(deviceId)
     const stock = await this.#stock(deviceId)
     await this.#core.settled()
+    // Everything is looked at before anything is changed: an upload is taken whole or not at all.
+    if (deviceKeys !== undefined) checkDeviceKeys(deviceKeys, this.#core.userId, deviceId)
     const added = await this.#newKeys(deviceId, stock, oneTimeKeys)
+    const fallbacks = await this.#changedFallbacks(deviceId, fallbackKeys)
     const draft = this.#core.draft()
     if (deviceKeys !== undefined) await this.#putDeviceKeys(draft, deviceId, deviceKeys)
-    const fallbacks = await this.#changedFallbacks(deviceId, fallbackKeys)
     let number = (this.#lastNumber ??= await readLastKeyNumber(this.#core.context.reads, this.#core.userId))
     this.#lastNumber += added.length
     for (const key of added) {
@@ -191,7 +193,6 @@ export class Keys {
   }
 
   async #putDeviceKeys(draft: Draft, deviceId: string, keys: JsonObject): Promise<void> {
-    checkDeviceKeys(keys, this.#core.userId, deviceId)
     const text = canonicalJson(keys)
     const device = this.#core.device(deviceId)
     if (device.keys === text) return

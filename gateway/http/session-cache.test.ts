@@ -73,6 +73,13 @@ describe('a cached session', () => {
     assert.equal(state.reads, 2)
   })
 
+  it('ends when those of everybody do', async () => {
+    const { cache, revoke } = build()
+    await cache.lookUp('h')
+    revoke({ userId: 'everybody', deviceIds: 'all' })
+    assert.equal(cache.size, 0)
+  })
+
   it('is not kept when a revocation arrives while it is read', async () => {
     const { cache, state, revoke, hold } = build()
     const gate = Promise.withResolvers<void>()

@@ -23,9 +23,9 @@ export interface StoredSession {
 /** Looks a token up by its SHA-256 (base64) in a statement that begins after the call. */
 export type FindSession = (tokenHash: string) => Promise<StoredSession | undefined>
 
-/** Which sessions of a user ended. */
+/** Which sessions of a user ended. `everybody`: none may be believed without asking again. */
 export interface Revocation {
-  readonly userId: UserId
+  readonly userId: UserId | 'everybody'
   readonly deviceIds: readonly string[] | 'all'
 }
 
@@ -92,13 +92,13 @@ export class SessionCache {
     )
   }
 
-  /** Forgets some or all sessions of a user, as when one of them logs out. */
-  revoke(userId: UserId, deviceIds: readonly string[] | 'all'): void {
+  /** Forgets some or all sessions of a user, as when one of them logs out, or those of everybody. */
+  revoke(userId: Revocation['userId'], deviceIds: readonly string[] | 'all'): void {
     this.#revocations++
     // Reads under way may not be joined by requests that come after the revocation.
     this.#pending.clear()
     for (const [hash, { requester }] of this.#entries) {
-      if (requester.userId !== userId) continue
+      if (userId !== 'everybody' && requester.userId !== userId) continue
       if (deviceIds === 'all' || deviceIds.includes(requester.deviceId)) this.#entries.delete(hash)
     }
   }

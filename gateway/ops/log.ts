@@ -1,5 +1,5 @@
 /**
- * The log: JSON lines of pino on standard error. A line never carries a token, a password or what somebody wrote; what is
+ * The log: JSON lines of pino on standard error, in words where that is a terminal. A line never carries a token, a password or what somebody wrote; what is
  * known to hold such a thing is left out where it is written, and the redaction below is the second lock.
  */
 
@@ -9,6 +9,7 @@ import type { BackgroundEvent, ShardEvent } from '#actors/runtime/events.ts'
 import type { Config } from '../config/schema.ts'
 import type { Fault, RequestDone } from '../events.ts'
 import { describeError } from './describe-error.ts'
+import { readableLog } from './readable-log.ts'
 import { listenTo } from './subscriptions.ts'
 
 const secretFields = [
@@ -41,8 +42,12 @@ export function createLogger(
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
     },
-    destination ?? pino.destination({ fd: 2, sync: true }),
+    destination ?? standardError(),
   )
+}
+
+function standardError(): DestinationStream {
+  return process.stderr.isTTY ? readableLog(process.stderr) : pino.destination({ fd: 2, sync: true })
 }
 
 /** Writes what the program tells about itself, until disposed. */
@@ -86,7 +91,9 @@ function logFault(log: Logger, { where, traceId, error }: Fault): void {
 }
 
 function logShard(log: Logger, { shard, epoch, what, error }: ShardEvent): void {
-  const fields = error === undefined ? { shard, epoch } : { shard, epoch, err: error }
+  // What concerns a whole host bears no shard.
+  const place = shard < 0 ? {} : { shard, epoch }
+  const fields = error === undefined ? place : { ...place, err: error }
   const isBad = what === 'error' || what === 'behind' || what === 'renew-late' || what === 'host-lapsed'
   if (isBad) log.warn(fields, `shard: ${what}`)
   else if (what.startsWith('host-')) log.info(fields, `host: ${what.slice('host-'.length)}`)

@@ -10,6 +10,7 @@ import { healthEndpoints, Readiness } from './health.ts'
 import { listenForOperators } from './listener.ts'
 import { createLogger, logFacts } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { readableLine, readableLog } from './readable-log.ts'
 
 /** A place for log lines. */
 class Lines extends Writable {
@@ -78,6 +79,19 @@ test('the log shows no secret, neither as a field nor inside an error', () => {
   assert.doesNotMatch(text, /hunter2/)
   assert.match(text, /22P02/)
   assert.match(text, /ops\.test\.ts/)
+})
+
+test('at a terminal a line is in words, with what failed below it', () => {
+  const text: string[] = []
+  const log = createLogger(
+    { logLevel: 'info', hostName: 'h' },
+    readableLog({ write: (line) => text.push(line) }),
+  )
+  log.warn({ ms: 1.2345, statement: 'select 1' }, 'slow query')
+  log.error({ err: new Error('outer', { cause: new TypeError('inner') }) }, 'fault')
+  assert.match(text[0] ?? '', /^\d\d:\d\d:\d\d warn  slow query  ms=1\.2  statement="select 1"\n$/)
+  assert.match(text[1] ?? '', /^\S+ error fault\n  Error: outer\n +at .*\n[^]*  TypeError: inner\n/)
+  assert.equal(readableLine('not JSON\n'), 'not JSON\n')
 })
 
 test('a description of an error ends after a few causes', () => {

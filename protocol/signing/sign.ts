@@ -41,6 +41,11 @@ export function signJson(object: JsonObject, server: ServerName, key: SigningKey
   }
 }
 
+/** A server's signature on a text that it has composed itself, such as the canonical form of a request. */
+export function signatureOf(text: string, server: ServerName, key: SigningKey): Signature {
+  return { server, keyId: key.id, signature: signText(text, key) }
+}
+
 /** The event with these signatures in addition to those that it has. */
 export function withSignatures(pdu: Pdu, signatures: readonly Signature[]): Pdu {
   return { ...pdu, signatures: signatures.reduce<JsonObject>(addSignature, pdu.signatures ?? {}) }

@@ -3,6 +3,7 @@ import { parseUserId, type UserId } from '../ids/user-id.ts'
 import type { JsonObject } from '../json/types.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
 import { RoomGraph, type EventDraft, type GraphEvent } from './room-fixture.ts'
+import type { NodeId } from './trie-node.ts'
 
 /** Numbers that look random and follow from a seed. */
 export interface Dice {
@@ -63,6 +64,20 @@ export function forkedRoom(rules: RoomVersionRules, seed: number, steps: number)
     if (event !== undefined) tips[at] = event
   }
   return { room, tips: [...new Set(tips)] }
+}
+
+/** The states after these events, in which some entries are older than what the events refer to, as a wrong answer of another server can make them. */
+export function outdatedStates(room: RoomGraph, tips: readonly GraphEvent[], dice: Dice): readonly NodeId[] {
+  return tips.map((tip) => {
+    const entries = [...room.entries(tip.after).values()].map((entry) => {
+      const older = room.events.filter(
+        (event) =>
+          event.number < entry.number && event.type === entry.type && event.stateKey === entry.stateKey,
+      )
+      return older.length > 0 && dice.chance(0.3) ? dice.pick(older) : entry
+    })
+    return room.stateOf(entries)
+  })
 }
 
 function begin(room: RoomGraph, dice: Dice): void {

@@ -18,12 +18,3 @@ export async function readHeads(reads: Reads): Promise<Head[]> {
       (select l.pos from log l where l.shard_id = s.shard_id order by l.shard_id desc, l.pos desc limit 1), 0) as pos
     from shard s order by s.shard_id`
 }
-
-/** The head of one shard, or undefined if there is no such shard. */
-export async function readHead(reads: Reads, shard: number): Promise<Head | undefined> {
-  const [head] = await reads.sql<Head[]>`
-    select s.shard_id as shard, s.epoch, coalesce(
-      (select l.pos from log l where l.shard_id = s.shard_id order by l.shard_id desc, l.pos desc limit 1), 0) as pos
-    from shard s where s.shard_id = ${shard}`
-  return head
-}

@@ -19,14 +19,6 @@ export interface Receipt {
   readonly eventPos: number
 }
 
-/** All receipts of these rooms; private ones are for their own user alone, which the caller sees to. */
-export async function readReceiptsOfRooms(reads: Reads, roomNids: readonly number[]): Promise<Receipt[]> {
-  return reads.sql<Receipt[]>`
-    select room_nid as "roomNid", user_id as "userId", receipt_type as "receiptType", thread_id as "threadId",
-      event_id as "eventId", ts, pos, event_pos as "eventPos"
-    from receipt where room_nid = any(${roomNids}::bigint[]) order by room_nid, pos`
-}
-
 /** One user's receipts in these rooms. */
 export async function readReceiptsOfUser(
   reads: Reads,

@@ -1,6 +1,5 @@
-/** Rooms, and the state that their logs carry. */
+/** The state that rooms' logs carry. */
 
-import type { RoomId } from '#protocol/ids/room-id.ts'
 import {
   decodeNode,
   nodeIdFromBytes,
@@ -10,61 +9,6 @@ import {
 } from '#protocol/state/trie-node.ts'
 import type { Reads } from '../reads.ts'
 
-export interface RoomRow {
-  readonly roomNid: number
-  readonly roomId: RoomId
-  readonly version: string
-  readonly shard: number
-  /** Milliseconds. */
-  readonly createdAt: number
-}
-
-/** The room with this id, or undefined. */
-export async function roomByRoomId(reads: Reads, roomId: RoomId): Promise<RoomRow | undefined> {
-  const [room] = await reads.sql<RoomRow[]>`
-    select room_nid as "roomNid", room_id as "roomId", version, shard_id as shard, created_at as "createdAt"
-    from room where room_id = ${roomId}`
-  return room
-}
-
-/** The rooms with these numbers, in no order. */
-export async function roomsByNid(reads: Reads, roomNids: readonly number[]): Promise<RoomRow[]> {
-  return reads.sql<RoomRow[]>`
-    select room_nid as "roomNid", room_id as "roomId", version, shard_id as shard, created_at as "createdAt"
-    from room where room_nid = any(${roomNids}::bigint[])`
-}
-
-/** The room with this number, or undefined. */
-export async function roomByNid(reads: Reads, roomNid: number): Promise<RoomRow | undefined> {
-  return (await roomsByNid(reads, [roomNid]))[0]
-}
-
-export interface RoomTail {
-  /** Of the last row that carries a root. */
-  readonly pos: number
-  readonly root: NodeId
-  /** Forward extremities, as event numbers. */
-  readonly tips: readonly number[]
-}
-
-/** Where a room's log stands: current state and tips. Undefined for a room without a log. */
-export async function lastRoomRow(reads: Reads, roomNid: number): Promise<RoomTail | undefined> {
-  interface Row {
-    readonly pos: number
-    readonly state_root: Buffer
-    readonly tips: number[] | null
-  }
-  const [row] = await reads.sql<Row[]>`
-    select s.pos, s.state_root, t.tips
-    from (
-      select pos, state_root from log where room_nid = ${roomNid} and state_root is not null order by pos desc limit 1
-    ) s left join (
-      select coalesce(tips, array[event_nid]) as tips from log
-      where room_nid = ${roomNid} and (tips is not null or event_nid is not null) order by pos desc limit 1
-    ) t on true`
-  return row && { pos: row.pos, root: nodeIdFromBytes(row.state_root), tips: row.tips ?? [] }
-}
-
 export interface RoomAt {
   readonly roomNid: number
   readonly pos: number
@@ -72,6 +16,7 @@ export interface RoomAt {
 
 /** Roots of the rooms' current states at these positions, in the same order; undefined where a room had none yet. */
 export async function rootsAt(reads: Reads, rooms: readonly RoomAt[]): Promise<(NodeId | undefined)[]> {
+  if (rooms.length === 0) return []
   const nids = rooms.map((room) => room.roomNid)
   const positions = rooms.map((room) => room.pos)
   const rows = await reads.sql<{ root: Buffer | null }[]>`

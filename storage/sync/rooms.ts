@@ -4,10 +4,9 @@ import type { HistoryVisibility } from '#protocol/events/read/history-visibility
 import { historyVisibilityOf } from '#protocol/events/read/history-visibility.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { isJsonObject, objectField, type JsonObject } from '#protocol/json/types.ts'
-import { type NodeId, nodeIdFromBytes } from '#protocol/state/trie-node.ts'
 import type { LogEntry } from '../entry.ts'
 import type { Reads } from '../reads.ts'
-import type { EventRow } from './events.ts'
+import { type EventRow, eventColumns } from '../rooms/rows.ts'
 import { entryOf, type LogColumns } from './rows.ts'
 
 export interface RoomInfo {
@@ -25,7 +24,7 @@ export interface RoomRange {
 }
 
 export interface TimelineRange extends RoomRange {
-  /** The newest of so many events at most. */
+  /** So many events at most. */
   readonly limit: number
 }
 
@@ -37,21 +36,37 @@ export function readRoomInfos(reads: Reads, roomNids: readonly number[]): Promis
 }
 
 /** The newest events of each range, by room number, ascending. A room without any is absent. */
-export async function readTimelines(
+export function readTimelines(
   reads: Reads,
   ranges: readonly TimelineRange[],
 ): Promise<Map<number, LogEntry[]>> {
+  return readEventsOf(reads, ranges, 'newest')
+}
+
+/** The oldest events of each range, by room number, ascending. A room without any is absent. */
+export function readEventsToCount(
+  reads: Reads,
+  ranges: readonly TimelineRange[],
+): Promise<Map<number, LogEntry[]>> {
+  return readEventsOf(reads, ranges, 'oldest')
+}
+
+async function readEventsOf(
+  reads: Reads,
+  ranges: readonly TimelineRange[],
+  which: 'newest' | 'oldest',
+): Promise<Map<number, LogEntry[]>> {
   if (ranges.length === 0) return new Map()
-  const rows = await reads.sql<(LogColumns & EventRow)[]>`
+  const { sql } = reads
+  const rows = await sql<(LogColumns & EventRow)[]>`
     select l.shard_id, l.pos, l.epoch, l.kind, l.room_nid, null as room_id, l.user_id, l.membership, l.prev_membership,
-      l.state_root, null as body, e.event_nid, e.event_id, e.type, e.state_key, e.sender, e.origin_server_ts, e.json,
-      e.txn, e.redacted_by
+      l.state_root, null as body, ${eventColumns(reads)}
     from unnest(${ranges.map((range) => range.roomNid)}::bigint[], ${ranges.map((range) => range.after)}::bigint[],
       ${ranges.map((range) => range.upTo)}::bigint[], ${ranges.map((range) => range.limit)}::bigint[])
       as r(nid, after, up_to, lim)
     cross join lateral (
       select * from log where room_nid = r.nid and pos > r.after and pos <= r.up_to and kind = 1
-      order by pos desc limit r.lim
+      order by pos ${which === 'newest' ? sql`desc` : sql`asc`} limit r.lim
     ) l
     join event e on e.event_nid = l.event_nid
     order by l.room_nid, l.pos`
@@ -73,23 +88,6 @@ export async function readFacts(
       and (l.kind in (2, 5) or l.membership is not null)
     order by l.room_nid, l.pos`
   return byRoom(rows.map((row) => entryOf(row)))
-}
-
-/** The root of each room's current state as it was at a position, in the order of the arguments; undefined before the first row. */
-export async function readRoots(
-  reads: Reads,
-  places: readonly { readonly roomNid: number; readonly pos: number }[],
-): Promise<readonly (NodeId | undefined)[]> {
-  if (places.length === 0) return []
-  const rows = await reads.sql<{ state_root: Uint8Array | null }[]>`
-    select (
-      select l.state_root from log l where l.room_nid = r.nid and l.pos <= r.pos and l.state_root is not null
-      order by l.pos desc limit 1
-    ) as state_root
-    from unnest(${places.map((place) => place.roomNid)}::bigint[], ${places.map((place) => place.pos)}::bigint[])
-      with ordinality as r(nid, pos, n)
-    order by r.n`
-  return rows.map((row) => (row.state_root === null ? undefined : nodeIdFromBytes(row.state_root)))
 }
 
 export interface VisibilityChange {

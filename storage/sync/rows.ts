@@ -6,7 +6,7 @@ import type { JsonObject } from '#protocol/json/types.ts'
 import { nodeIdFromBytes } from '#protocol/state/trie-node.ts'
 import type { LogEntry } from '../entry.ts'
 import { logKindName, membershipName } from '../log-kinds.ts'
-import { type EventRow, toEvent } from './events.ts'
+import { type EventRow, toEvent } from '../rooms/rows.ts'
 
 /** A row of `log` with what belongs to it. */
 export interface LogColumns {

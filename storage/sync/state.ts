@@ -25,7 +25,8 @@ import {
 } from '#protocol/state/trie.ts'
 import type { StoredEvent } from '../entry.ts'
 import type { Reads } from '../reads.ts'
-import { readEvents, readNumbersWithoutMembers } from './events.ts'
+import { readEventsByNid } from '../rooms/events.ts'
+import { readNumbersWithoutMembers } from './events.ts'
 import { Gatherer } from './gatherer.ts'
 
 export interface StateChange {
@@ -59,7 +60,7 @@ export class StateViews {
     this.#mayKeep = mayKeep
     this.#nodeReads = new Gatherer((keys) => readNodes(reads, keys))
     this.#eventReads = new Gatherer(async (nids) => {
-      const events = await readEvents(reads, nids)
+      const events = await readEventsByNid(reads, nids)
       return new Map(events.map((event) => [event.nid, event]))
     })
   }

@@ -219,7 +219,10 @@ async function restoreHistory(
 /** Waits until the server's copy of the backup holds the session keys of both people. The library keeps its own, older idea of it. */
 async function backedUp(person: Person): Promise<void> {
   await eventually('the key backup to be complete', async () => {
-    const { count } = await person.session.ok<{ count: number }>('GET', '/_matrix/client/v3/room_keys/version')
+    const { count } = await person.session.ok<{ count: number }>(
+      'GET',
+      '/_matrix/client/v3/room_keys/version',
+    )
     return count >= 2
   })
 }

@@ -99,6 +99,30 @@ test('device keys must be whole and those of the device that uploads them', asyn
   assert.deepEqual(at(gone, 'device_keys', alice.userId), {})
 })
 
+test('an upload with one bad part changes nothing of the others', async () => {
+  const alice = await Person.register(server)
+  const keys = deviceKeys(alice.userId, alice.deviceId, makeKey())
+  for (const bad of [{ fallback_keys: { nocolon: {} } }, { one_time_keys: { 'signed_curve25519:A': 1 } }]) {
+    const reply = await alice.call('POST', '/keys/upload', {
+      device_keys: keys,
+      one_time_keys: oneTimeKeys(1),
+      fallback_keys: { 'signed_curve25519:F': { key: 'f' } },
+      ...bad,
+    })
+    assert.deepEqual([reply.status, reply.body['errcode']], [400, 'M_BAD_JSON'])
+  }
+  assert.deepEqual(await alice.must('POST', '/keys/upload', {}), {
+    one_time_key_counts: { signed_curve25519: 0 },
+  })
+  const query = { device_keys: { [alice.userId]: [] } }
+  assert.deepEqual(at(await alice.must('POST', '/keys/query', query), 'device_keys', alice.userId), {})
+  await alice.must('POST', '/keys/upload', { device_keys: keys })
+  assert.deepEqual(
+    at(await alice.must('POST', '/keys/query', query), 'device_keys', alice.userId, alice.deviceId),
+    keys,
+  )
+})
+
 test('an identity is uploaded freely the first time and by password when it is replaced', async () => {
   const alice = await Person.register(server)
   const path = '/keys/device_signing/upload'

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { type EndedSession, SessionRows } from '#actors/follow/sessions.ts'
+import { raiseIncarnation } from '#storage/cluster/incarnation.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { testDatabase } from '../support/postgres.ts'
 import { SyncWorld } from '../support/sync-world.ts'
 
 it(
@@ -27,5 +29,29 @@ it(
     assert.equal(rows.seenAtMonotonicMs(), clock.monotonic())
     await rows.poll()
     assert.equal(ended.length, 1)
+  },
+)
+
+it(
+  'after a database that may have lost commits nobody is believed, and later ends are reported again',
+  { timeout: 60_000 },
+  async () => {
+    await using db = await testDatabase()
+    const { control, reads } = db.database
+    const rows = new SessionRows({ reads, clock: new ManualClock() })
+    const ended: EndedSession[] = []
+    rows.onRevoked((each) => ended.push(each))
+    const end = (pos: number): PromiseLike<unknown> => control.sql`
+      insert into log (shard_id, pos, epoch, kind, user_id) values (3, ${pos}, 1, 23, '@ann:test.local')`
+    for (const pos of [1, 2, 3]) await end(pos)
+    await rows.poll()
+    // As after a failover: the log ends earlier than before, and goes on from there.
+    await control.sql`delete from log where pos > 1`
+    await raiseIncarnation(control)
+    await rows.poll()
+    assert.deepEqual(ended, [{ userId: 'everybody', deviceIds: 'all' }])
+    await end(2)
+    await rows.poll()
+    assert.deepEqual(ended.slice(1), [{ userId: '@ann:test.local', deviceIds: 'all' }])
   },
 )

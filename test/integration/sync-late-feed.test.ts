@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import type { LogEntry } from '#storage/entry.ts'
 import { type SyncFeed, SyncHost } from '#actors/user/sync/host.ts'
 import { systemClock } from '#actors/runtime/clock.ts'
-import { reading, type Response, syncOf, SyncWorld } from '../support/sync-world.ts'
+import { feedWith, reading, type Response, syncOf, SyncWorld } from '../support/sync-world.ts'
 
 let world: SyncWorld
 
@@ -33,25 +33,15 @@ class HeldFeed {
     const feed = this.#feed
     const provenTo = (shard: number): number | undefined =>
       this.#provenTo === undefined ? feed.provenTo(shard) : this.#provenTo[shard]
-    return {
-      incarnation: feed.incarnation,
-      shardCount: feed.shardCount,
-      shardCount: feed.shardCount,
-      readHeadsNow: () => feed.readHeadsNow(),
-      readHeads: () => feed.readHeads(),
-      follow: (roomId, shard) => feed.follow(roomId, shard),
-      unfollow: (roomId, shard) => feed.unfollow(roomId, shard),
+    return feedWith(feed, {
       entriesAfter: (roomId, shard, pos) =>
         feed.entriesAfter(roomId, shard, pos)?.filter((entry) => entry.pos <= (provenTo(shard) ?? -1)),
       provenTo,
-      typing: (roomId) => feed.typing(roomId),
       onEntries: (listener) => {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)
       },
-      onEphemeral: (listener) => feed.onEphemeral(listener),
-      onBroken: (listener) => feed.onBroken(listener),
-    }
+    })
   }
 
   hold(): void {

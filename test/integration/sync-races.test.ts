@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { OwnState } from '#actors/user/own-state.ts'
-import { SyncHost, type SyncFeed } from '#actors/user/sync/host.ts'
+import { SyncHost } from '#actors/user/sync/host.ts'
 import { systemClock } from '#actors/runtime/clock.ts'
-import { nothingOwn, reading, type Response, SyncWorld, syncOf } from '../support/sync-world.ts'
+import { feedWith, nothingOwn, reading, type Response, SyncWorld, syncOf } from '../support/sync-world.ts'
 
 let world: SyncWorld
 
@@ -14,36 +14,13 @@ before(async () => {
 })
 after(() => world[Symbol.asyncDispose]())
 
-function feedOfHost(): SyncFeed {
-  const [host] = world.hosts
-  assert(host)
-  return host.feed
-}
-
-/** The feed of the host, with other people typing. */
-function feedWith(typing: SyncFeed['typing']): SyncFeed {
-  const feed = feedOfHost()
-  return {
-    incarnation: feed.incarnation,
-    shardCount: feed.shardCount,
-    readHeadsNow: () => feed.readHeadsNow(),
-    readHeads: () => feed.readHeads(),
-    follow: (roomId, shard) => feed.follow(roomId, shard),
-    unfollow: (roomId, shard) => feed.unfollow(roomId, shard),
-    entriesAfter: (roomId, shard, pos) => feed.entriesAfter(roomId, shard, pos),
-    provenTo: (shard) => feed.provenTo(shard),
-    typing,
-    onEntries: (listener) => feed.onEntries(listener),
-    onEphemeral: (listener) => feed.onEphemeral(listener),
-    onBroken: (listener) => feed.onBroken(listener),
-  }
-}
-
 test('somebody who begins to type while an answer is made is told of by the next one', async () => {
   const ann = await world.person('typing-ann')
   const room = await world.room(ann)
   let typing: readonly string[] = []
-  const feed = feedWith(() => ({ version: typing.length, userIds: typing }))
+  const [first] = world.hosts
+  assert(first)
+  const feed = feedWith(first.feed, { typing: () => ({ version: typing.length, userIds: typing }) })
   using host = new SyncHost({ feed, reads: world.database.reads, clock: systemClock })
   let meanwhile = (): void => {}
   const own: OwnState = {
@@ -59,10 +36,10 @@ test('somebody who begins to type while an answer is made is told of by the next
     typing = ['@ben:test.local']
     sync.typingChanged({ roomId: room, type: 'm.typing', userIds: typing })
   }
-  const first = await syncOf(sync)
-  assert.ok(first.rooms.join[room])
+  const initial = await syncOf(sync)
+  assert.ok(initial.rooms.join[room])
   meanwhile = () => {}
-  const told = await syncOf(sync, { since: first.next_batch })
+  const told = await syncOf(sync, { since: initial.next_batch })
   const events: Response[] = told.rooms?.join[room]?.ephemeral?.events ?? []
   assert.deepEqual(
     events.map((event) => event.content),

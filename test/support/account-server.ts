@@ -102,7 +102,6 @@ async function start(parts: Ground): Promise<AccountServer> {
   const host = stack.use(await startHost(database, stack, ownStates))
   const feed = stack.use(new SessionRows({ reads: database.reads, clock: systemClock }))
   await feed.start()
-  host.feedHooks.onCommitted((batch) => feed.committed(batch))
   const handle = createPipeline({
     router: new Router(clientEndpoints),
     sessions: new SessionCache({ find: (hash) => readSession(database.reads, hash), feed, clock }),

@@ -219,13 +219,28 @@ function numbersOf(database: Database): NumberBlocks {
   })
 }
 
-/** The feed as it is when nothing reaches the host: everything must be asked of Postgres. */
-export function deafFeed(feed: SyncFeed): SyncFeed {
-  return {
+/** A feed as it is, but for what is given. */
+export function feedWith(feed: SyncFeed, changes: Partial<SyncFeed>): SyncFeed {
+  const same: SyncFeed = {
     incarnation: feed.incarnation,
     shardCount: feed.shardCount,
     readHeadsNow: () => feed.readHeadsNow(),
     readHeads: () => feed.readHeads(),
+    follow: (roomId, shard) => feed.follow(roomId, shard),
+    unfollow: (roomId, shard) => feed.unfollow(roomId, shard),
+    entriesAfter: (roomId, shard, pos) => feed.entriesAfter(roomId, shard, pos),
+    provenTo: (shard) => feed.provenTo(shard),
+    typing: (roomId) => feed.typing(roomId),
+    onEntries: (listener) => feed.onEntries(listener),
+    onEphemeral: (listener) => feed.onEphemeral(listener),
+    onBroken: (listener) => feed.onBroken(listener),
+  }
+  return { ...same, ...changes }
+}
+
+/** The feed as it is when nothing reaches the host: everything must be asked of Postgres. */
+export function deafFeed(feed: SyncFeed): SyncFeed {
+  return feedWith(feed, {
     follow: () => {},
     unfollow: () => {},
     entriesAfter: () => undefined,
@@ -234,7 +249,7 @@ export function deafFeed(feed: SyncFeed): SyncFeed {
     onEntries: () => () => {},
     onEphemeral: () => () => {},
     onBroken: () => () => {},
-  }
+  })
 }
 
 /** An owner without any data of his own: enough where only rooms matter. */

@@ -10,11 +10,11 @@ import {
   type ReceiptRow,
   readFacts,
   readReceipts,
-  readRoots,
   readTimelines,
   readVisibilityChanges,
   type VisibilityChange,
 } from '#storage/sync/rooms.ts'
+import { rootsAt } from '#storage/rooms/rooms.ts'
 import { aggregatesOf } from './aggregates.ts'
 import { deltaOf, type EventEntry, isEventEntry, type RoomDelta, type Timeline } from './delta.ts'
 import type { SyncHost } from './host.ts'
@@ -64,7 +64,7 @@ export async function readRooms(
   const timelines = await readRoomTimelines(host, viewer, asks)
   const steady = asks.filter((ask) => ask.mode === 'steady').map(rangeOf)
   const [roots, facts, receipts, extras] = await Promise.all([
-    readRoots(
+    rootsAt(
       host.reads,
       asks.flatMap((ask, i) => rootPlaces(ask, timelines[i])),
     ),

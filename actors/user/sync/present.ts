@@ -2,8 +2,8 @@
 
 import type { Unsigned } from '#protocol/events/present.ts'
 import type { Membership } from '#storage/log-kinds.ts'
-import { readEvents } from '#storage/sync/events.ts'
-import { readRoots } from '#storage/sync/rooms.ts'
+import { readEventsByNid } from '#storage/rooms/events.ts'
+import { rootsAt } from '#storage/rooms/rooms.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import { type EventEntry } from './delta.ts'
 import { deviceKeyOf } from './viewer.ts'
@@ -79,7 +79,7 @@ export async function previousOf(
   const changes = events.filter(({ event }) => event.stateKey !== undefined)
   if (changes.length === 0) return new Map()
   const places = changes.map((entry) => ({ roomNid: room.roomNid, pos: entry.pos - 1 }))
-  const roots = await readRoots(host.reads, places)
+  const roots = await rootsAt(host.reads, places)
   const found = await Promise.all(
     changes.map(async ({ event }, i) => {
       const root = roots[i]
@@ -107,7 +107,7 @@ export async function redactionsOf(
 ): Promise<ReadonlyMap<number, string>> {
   const nids = events.flatMap(({ redactedBy }) => redactedBy ?? [])
   if (nids.length === 0) return noRedactions
-  const redactions = await readEvents(host.reads, nids)
+  const redactions = await readEventsByNid(host.reads, nids)
   const how = { texts: host.texts, room, nowMs: host.clock.now() }
   return new Map(redactions.map((event) => [event.nid, presentState(event, how)]))
 }

@@ -2,7 +2,7 @@
 
 import { strippedKeysForInvite, strippedStateKeys } from '#protocol/events/strip.ts'
 import type { StoredEvent } from '#storage/entry.ts'
-import { readRoots } from '#storage/sync/rooms.ts'
+import { rootsAt } from '#storage/rooms/rooms.ts'
 import type { SyncHost } from './host.ts'
 import type { UserRoom } from '#storage/sync/user-rooms.ts'
 import type { Viewer } from './viewer.ts'
@@ -15,7 +15,7 @@ export async function strippedRooms(
   name: 'invite_state' | 'knock_state',
 ): Promise<readonly (readonly [string, string])[]> {
   if (rooms.length === 0) return []
-  const roots = await readRoots(
+  const roots = await rootsAt(
     host.reads,
     rooms.map(({ room, pos }) => ({ roomNid: room.roomNid, pos })),
   )

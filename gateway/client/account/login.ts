@@ -44,6 +44,8 @@ export const endpoint = defineEndpoint({
       refresh: body.refresh_token === true,
     })
     const userId = await logIn(context, made)
+    // A device that was logged in before has the new session alone.
+    context.endSessions(userId, [made.session.deviceId])
     const answer = { user_id: userId, home_server: config.serverName, ...made.reply }
     if (config.publicUrl === undefined) return answer
     return { ...answer, well_known: { 'm.homeserver': { base_url: String(config.publicUrl) } } }

@@ -16,7 +16,8 @@ export const endpoint = defineEndpoint({
   auth: 'none',
   rateLimit: 'login',
   body: { kind: 'json', schema: z.looseObject({ refresh_token: z.string() }) },
-  handle: async ({ ask, body, clock, random, reads, traceId }) => {
+  handle: async (context) => {
+    const { ask, body, clock, random, reads, traceId } = context
     const refreshHash = hashToken(body.refresh_token)
     const held = await readRefreshToken(reads, refreshHash)
     if (held === undefined) {
@@ -32,7 +33,8 @@ export const endpoint = defineEndpoint({
       expiresAt: clock.now() + accessTokenMs,
       newRefreshHash: hashToken(refreshToken),
     }
-    await ask.ask('user', held.userId, 'refresh', request, { traceId })
+    const { deviceId } = await ask.ask('user', held.userId, 'refresh', request, { traceId })
+    context.endSessions(held.userId, [deviceId])
     return { access_token: token, refresh_token: refreshToken, expires_in_ms: accessTokenMs }
   },
 })

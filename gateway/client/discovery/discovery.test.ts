@@ -65,5 +65,5 @@ test('the front page says what this is, how it is, and escapes what it shows', a
   assert.doesNotMatch(page, /<script>/)
   problem = 'does not answer <b>'
   const ill = await (await fetch(server.url)).text()
-  assert.match(ill, /database does not answer &lt;b&gt;/)
+  assert.match(ill, /database: does not answer &lt;b&gt;/)
 })
