@@ -5,6 +5,7 @@
  */
 
 import postgres from 'postgres'
+import { replacedWhenLost } from './replaced-when-lost.ts'
 
 /** A client with this project's types. Only `pool.ts` and `session.ts` hand it out. */
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -85,10 +86,14 @@ function backoff(failures: number): number {
   return Math.min(2, 0.02 * 2 ** failures)
 }
 
-/** Opens a client. It connects with its first statement, and again by itself whenever its connection was lost. */
+/** Opens a client. Each of its connections is made with its first statement, and again by itself whenever it was lost. */
 export function openSql(options: StorageOptions, purpose: ConnectionPurpose): Sql {
+  return replacedWhenLost((onClose) => openOne(options, purpose, onClose), purpose.max, purpose.onClose)
+}
+
+function openOne(options: StorageOptions, purpose: ConnectionPurpose, onClose: () => void): Sql {
   const settings = {
-    max: purpose.max,
+    max: 1,
     prepare: true,
     fetch_types: false,
     idle_timeout: 0,
@@ -97,7 +102,7 @@ export function openSql(options: StorageOptions, purpose: ConnectionPurpose): Sq
     backoff,
     types,
     onnotice: () => {},
-    onclose: () => purpose.onClose?.(),
+    onclose: onClose,
     connection: {
       application_name: `${options.applicationName} ${purpose.purpose}`,
       statement_timeout: options.statementTimeoutMs,

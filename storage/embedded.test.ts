@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { openSql, type Sql, type SocketAddress } from './connection.ts'
-import { DataDirectoryInUse, startEmbedded } from './embedded.ts'
+import { DataDirectoryInUse, DataDirectoryUnusable, startEmbedded } from './embedded.ts'
 
 const limit = { timeout: 60_000 }
 
@@ -230,3 +230,12 @@ test(
     }
   },
 )
+
+test('a path that cannot be a directory is named in one sentence', async () => {
+  const file = fileURLToPath(import.meta.url)
+  await assert.rejects(startEmbedded({ dataDirectory: file }), (error: Error) => {
+    assert.ok(error instanceof DataDirectoryUnusable)
+    assert.match(error.message, /embedded\.test\.ts cannot be used \(EEXIST\): .*TROUPE_DATA_DIR/)
+    return true
+  })
+})

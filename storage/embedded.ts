@@ -25,6 +25,11 @@ export interface EmbeddedOptions {
   readonly stopTimeoutMs?: number
 }
 
+/** The data directory cannot be made, or this user may not write there. */
+export class DataDirectoryUnusable extends Error {
+  override readonly name = 'DataDirectoryUnusable'
+}
+
 /** Another process uses the data directory. */
 export class DataDirectoryInUse extends Error {
   override readonly name = 'DataDirectoryInUse'
@@ -41,13 +46,12 @@ const ownerLock = [1, 0] as const
 const lockAttempts = 20
 
 /**
- * Starts the server or adopts one that was left running. Throws `DataDirectoryInUse` if another process has it. Disposing stops
- * the server.
+ * Starts the server or adopts one that was left running. Throws `DataDirectoryInUse` if another process has it,
+ * `DataDirectoryUnusable` if it cannot be written. Disposing stops the server.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const onProgress = options.onProgress ?? (() => {})
-  const place = await findPlace(options.dataDirectory, options.settings)
-  await createCluster(place, onProgress)
+  const place = await preparePlace(options, onProgress)
   await ensureRunning(place, onProgress)
   const keeper = new Keeper(place, options.dataDirectory)
   try {
@@ -65,6 +69,25 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
       await stopServer(place, options.stopTimeoutMs ?? 4000)
       await stopping()
     },
+  }
+}
+
+/** What a file system says of a path that cannot be a data directory. */
+const unusable: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS'])
+
+async function preparePlace(options: EmbeddedOptions, onProgress: Progress): Promise<ServerPlace> {
+  try {
+    const place = await findPlace(options.dataDirectory, options.settings)
+    await createCluster(place, onProgress)
+    return place
+  } catch (error) {
+    const code: unknown = Error.isError(error) && 'code' in error ? error.code : undefined
+    if (typeof code !== 'string' || !unusable.has(code)) throw error
+    throw new DataDirectoryUnusable(
+      `The data directory ${options.dataDirectory} cannot be used (${code}): let this user write there, or set ` +
+        'TROUPE_DATA_DIR to another directory.',
+      { cause: error },
+    )
   }
 }
 

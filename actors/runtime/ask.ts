@@ -32,6 +32,9 @@ export interface Question {
   readonly signal: AbortSignal | undefined
 }
 
+/** One for all, for an abort without a reason makes an error with its stack each time. */
+const nobodyWaits = new DOMException('Nobody waits for the answer any more', 'AbortError')
+
 const maxBackoffMs = 250
 /** The bus may lose a request without a word. A question that may take longer than `patientMs` is a long poll: it is waited for as a whole. */
 const attemptMs = 3000
@@ -174,7 +177,7 @@ export class Ask implements Expiring {
     this.#environment.deadlines.delete(this)
     this.question.signal?.removeEventListener('abort', this.#onAbort)
     this.#cancelPause?.()
-    this.#attempt?.abort()
+    this.#attempt?.abort(nobodyWaits)
     settle()
   }
 }
@@ -205,16 +208,16 @@ class LocalAttempt implements Call, Caller {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
-      if (this.#done) this.#abort.abort()
+      if (this.#done) this.#abort.abort(nobodyWaits)
     }
     return this.#abort.signal
   }
 
   /** Nobody waits any more. After a reply nobody is told so, for an abort makes an error with its stack. */
-  abort(): void {
+  abort(_why: unknown): void {
     if (this.#done) return
     this.#done = true
-    this.#abort?.abort()
+    this.#abort?.abort(nobodyWaits)
   }
 
   reply(value: unknown): void {

@@ -263,9 +263,18 @@ function shownCounts(stock: Stock): Record<string, number> {
   return counts
 }
 
-export function keyHandlers(keys: Keys): UserHandlers<'uploadKeys' | 'claimKeys'> {
+/** `onCounts` is called when other numbers of keys are in store than before; a reply that tells them waits for their commit. */
+export function keyHandlers(keys: Keys, onCounts: () => void): UserHandlers<'uploadKeys' | 'claimKeys'> {
   return {
-    uploadKeys: async (request) => ({ counts: await keys.upload(request) }),
-    claimKeys: async ({ claims, claimKey }) => ({ keys: await keys.claim(claims, claimKey) }),
+    uploadKeys: async (request) => {
+      const counts = await keys.upload(request)
+      onCounts()
+      return { counts }
+    },
+    claimKeys: async ({ claims, claimKey }) => {
+      const claimed = await keys.claim(claims, claimKey)
+      onCounts()
+      return { keys: claimed }
+    },
   }
 }

@@ -46,6 +46,8 @@ export interface UserReading {
   sync(request: SyncRequest, caller: Caller): Promise<ReplyWithBody>
   /** A room's owner says that this user's membership changed there. */
   onMembershipHint(hint: UserMessages['membershipChanged']['request']): void
+  /** What only this actor knows has changed, such as how many one-time keys are left: whoever waits looks again. */
+  poke(): void
   /** How many syncs wait. */
   readonly waiting: number
   dispose(): void
@@ -115,7 +117,7 @@ class UserActor implements Actor<UserMessages> {
       ...filterHandlers(core),
       ...forgetHandlers(core),
       ...mediaHandlers(core),
-      ...keyHandlers(keys),
+      ...keyHandlers(keys, () => this.#reading.poke()),
       ...crossSigningHandlers(crossSigning),
       ...toDeviceHandlers(inboxes),
       ...backupHandlers(new Backups(core)),

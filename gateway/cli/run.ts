@@ -4,7 +4,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { DataDirectoryInUse } from '#storage/embedded.ts'
+import { DataDirectoryInUse, DataDirectoryUnusable } from '#storage/embedded.ts'
 import { SchemaMismatch } from '#storage/migrate.ts'
 import { UnsafeSettings } from '#storage/settings.ts'
 import { ConfigError } from '../config/load.ts'
@@ -82,6 +82,7 @@ const knownFailures = [
   CommandError,
   ConfigError,
   DataDirectoryInUse,
+  DataDirectoryUnusable,
   ListenError,
   SchemaMismatch,
   UnsafeSettings,

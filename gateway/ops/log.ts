@@ -1,6 +1,7 @@
 /**
- * The log: JSON lines of pino on standard error, in words where that is a terminal. A line never carries a token, a password or what somebody wrote; what is
- * known to hold such a thing is left out where it is written, and the redaction below is the second lock.
+ * The log: JSON lines of pino on standard error, in words where that is a terminal. A line never carries a token, a password or
+ * what somebody wrote; what is known to hold such a thing is left out where it is written, and the redaction below is the second
+ * lock.
  */
 
 import pino, { type DestinationStream, type Logger } from 'pino'

@@ -128,6 +128,11 @@ table('inviting by third party', [
   ],
 ])
 
+table('a membership of what is no user', [
+  [all, member(mod, 'x', 'invite'), 'member.malformed'],
+  [all, member(mod, '@x', 'ban'), 'member.malformed'],
+])
+
 table('leaving, kicking and lifting bans', [
   [all, member(user, user, 'leave'), 'ok'],
   [all, member(invited, invited, 'leave'), 'ok'],

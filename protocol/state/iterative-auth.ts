@@ -10,6 +10,9 @@ import { stateKeyHash, type KeyHash } from './trie-node.ts'
 /** The units of work that one check stands for, beside one for looking at an auth event. */
 const checkUnits = 10
 
+/** How many events are prepared for their checks at once. */
+const sliceSize = 128
+
 /** A state that starts from another one and is changed in memory only. */
 export class PartialState {
   /** The number under a key where the state starts, or undefined. Throws MissingNodes. */
@@ -50,11 +53,15 @@ export function* iterativeAuthChecks(
   state: PartialState,
   events: readonly ResolvableEvent[],
 ): Resumable<void> {
-  yield* settle(() => loadForChecks(work, state, events))
-  for (const event of events) {
-    const isAllowed = yield* settle(() => checkAuth(work.rules, event, lookupFor(work, state, event)).ok)
-    if (isAllowed) state.set(event)
-    yield* spend(work.meter, checkUnits)
+  for (let at = 0; at < events.length; at += sliceSize) {
+    const slice = events.slice(at, at + sliceSize)
+    yield* settle(() => loadForChecks(work, state, slice))
+    yield* spend(work.meter, slice.length)
+    for (const event of slice) {
+      const isAllowed = yield* settle(() => checkAuth(work.rules, event, lookupFor(work, state, event)).ok)
+      if (isAllowed) state.set(event)
+      yield* spend(work.meter, checkUnits)
+    }
   }
 }
 

@@ -27,7 +27,7 @@ export interface ResolutionBudget {
 }
 
 /** Turns of a few milliseconds, and at most some seconds in all. */
-export const defaultBudget: ResolutionBudget = { unitsPerTurn: 2_000, units: 5_000_000 }
+export const defaultBudget: ResolutionBudget = { unitsPerTurn: 500, units: 5_000_000 }
 
 /** The resolution, as the change that it makes in the first of the states. */
 export interface Resolution extends TrieUpdate {

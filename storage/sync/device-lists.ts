@@ -33,6 +33,39 @@ export function memberNewsOf(entries: readonly LogEntry[]): MemberNews {
   }
 }
 
+/**
+ * Whose keys look different to a user's own devices by what he did himself: his own, and those of others whom he signed. Carried
+ * from his `userDevices` rows, of which all are in one log.
+ */
+export class OwnKeyChanges {
+  readonly #userId: string
+  /** User id → position of the last change. */
+  readonly #changed = new Map<string, number>()
+
+  constructor(userId: string) {
+    this.#userId = userId
+  }
+
+  /** Takes up one of the user's own rows, in any order. */
+  apply({ body, kind, pos }: LogEntry): void {
+    if (kind !== 'userDevices') return
+    const users = body?.['users']
+    if (!Array.isArray(users)) return this.#add(this.#userId, pos)
+    for (const userId of users) if (typeof userId === 'string') this.#add(userId, pos)
+  }
+
+  /** The users whose keys changed after a position of the user's own shard. */
+  after(pos: number): string[] {
+    const users: string[] = []
+    for (const [userId, changedAt] of this.#changed) if (changedAt > pos) users.push(userId)
+    return users
+  }
+
+  #add(userId: string, pos: number): void {
+    this.#changed.set(userId, Math.max(this.#changed.get(userId) ?? 0, pos))
+  }
+}
+
 interface Place {
   readonly roomNid: number
   readonly pos: number
@@ -40,8 +73,8 @@ interface Place {
 
 export interface DeviceListFacts {
   readonly userId: string
-  /** His own devices or keys changed. */
-  readonly ownChanged: boolean
+  /** Whose keys changed by what he did himself ({@link OwnKeyChanges}). */
+  readonly byHimself: readonly string[]
   /** What happened in the rooms in which he was all the time. */
   readonly steady: readonly MemberNews[]
   /** Rooms that he has come into, at the end. */
@@ -56,9 +89,8 @@ const none: DeviceLists = { changed: [], left: [] }
 
 /** Without a statement where nothing of the kind happened. */
 export function deviceListsOf(reads: Reads, facts: DeviceListFacts): DeviceLists | Promise<DeviceLists> {
-  const changed = new Set<string>()
+  const changed = new Set<string>(facts.byHimself)
   const candidates = new Set<string>()
-  if (facts.ownChanged) changed.add(facts.userId)
   for (const { memberRows, deviceUsers } of facts.steady) {
     for (const userId of deviceUsers) changed.add(userId)
     for (const row of memberRows) sortMember(row, facts.userId, changed, candidates)
@@ -102,10 +134,12 @@ export async function deviceListsBetween(
   range: { readonly from: readonly number[]; readonly to: readonly number[] },
 ): Promise<DeviceLists> {
   const rooms = new UserRooms()
-  let ownChanged = false
+  const own = new OwnKeyChanges(userId)
+  let ownShard = 0
   for (const row of await readMemberships(reads, userId, range.to)) {
     rooms.apply(row)
-    if (row.kind === 'userDevices' && row.pos > (range.from[row.shard] ?? 0)) ownChanged = true
+    own.apply(row)
+    if (row.kind === 'userDevices') ownShard = row.shard
   }
   const steady: { roomNid: number; after: number; upTo: number }[] = []
   const joined: Place[] = []
@@ -125,7 +159,7 @@ export async function deviceListsBetween(
   const facts = await readFacts(reads, steady)
   return deviceListsOf(reads, {
     userId,
-    ownChanged,
+    byHimself: own.after(range.from[ownShard] ?? 0),
     steady: steady.map(({ roomNid }) => memberNewsOf(facts.get(roomNid) ?? [])),
     joined,
     gone,

@@ -197,6 +197,8 @@ async function bench(options: { quick: boolean; rounds: number; only: string | u
   progress('a new PostgreSQL, fsync on')
   await using database = await startDatabase()
   await using generator = startGenerator()
+  // Whatever is measured then fails for want of a generator, and on its way out everything that runs is ended, PostgreSQL last.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => generator.stop())
   await using directory = await temporaryDataDirectory('data')
   const durations = options.quick ? quick : whole
   const run: Run = {
@@ -232,7 +234,5 @@ const { values } = parseArgs({
     only: { type: 'string' },
   },
 })
-// Ctrl-C reaches the servers too, for they are in the same group; PostgreSQL, which is not, is stopped when they have failed us.
-process.on('SIGINT', () => {})
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 2))
 process.stdout.write(`${await bench({ quick: values.quick, rounds, only: values.only })}\n`)

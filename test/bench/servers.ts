@@ -202,14 +202,19 @@ export async function startTroupe(options: TroupeOptions): Promise<Server> {
 }
 
 export interface Generator extends AsyncDisposable {
+  /** Rejects when the generator has ended, or takes much too long. */
   run(load: Workload): Promise<LoadResult>
+  /** Ends the process at once. */
+  stop(): void
 }
 
 /** The process that makes the load. */
 export function startGenerator(): Generator {
   const child = fork(join(import.meta.dirname, 'load.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   return {
+    stop: () => void child.kill('SIGKILL'),
     async run(load) {
+      if (ended(child)) throw new Error('the generator has ended')
       const over = new AbortController()
       const signal = AbortSignal.any([over.signal, AbortSignal.timeout(workloadLimitMs)])
       const reply = once(child, 'message', { signal })

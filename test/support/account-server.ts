@@ -179,6 +179,7 @@ async function startHost(
           return {
             sync: () => Promise.reject(new Error('this server does not sync')),
             onMembershipHint: () => {},
+            poke: () => {},
             waiting: 0,
             dispose: () => {},
           }

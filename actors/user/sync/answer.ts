@@ -17,6 +17,7 @@ import {
   leftRoomText,
   type ResponseParts,
 } from './response.ts'
+import type { OwnKeyChanges } from '#storage/sync/device-lists.ts'
 import type { UserRooms } from '#storage/sync/user-rooms.ts'
 import { type LeftAsk, type Sections, sectionsOf } from './sections.ts'
 import { accountDataOf, changedDevices } from './own-changes.ts'
@@ -44,8 +45,8 @@ export interface UserView {
   readonly typing: TypingChanges
   /** What the feed has told of the rooms that he is in, by room id. */
   readonly covers: ReadonlyMap<string, Cover>
-  /** Position of the last change of his own devices. */
-  readonly devicesChangedAt: number
+  /** Whose keys look different to his devices by what he did himself. */
+  readonly keyChanges: OwnKeyChanges
   /** Position at or after the last change of his account data. */
   readonly accountDataChangedAt: number
 }

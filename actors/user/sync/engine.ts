@@ -19,6 +19,7 @@ import { reportSync } from './events.ts'
 import type { SyncHost, SyncListener } from './host.ts'
 import { planOf, type SyncPlan } from './request.ts'
 import { isEmpty, responseText } from './response.ts'
+import { OwnKeyChanges } from '#storage/sync/device-lists.ts'
 import { type UserRoom, UserRooms } from '#storage/sync/user-rooms.ts'
 import { TypingChanges } from './typing.ts'
 import { UnreadCounts } from './unread.ts'
@@ -45,7 +46,7 @@ export class UserSync implements UserView, SyncListener {
   readonly typing: TypingChanges
   /** Of the rooms that are listened to. */
   readonly covers = new Map<string, Cover>()
-  devicesChangedAt = 0
+  readonly keyChanges: OwnKeyChanges
   accountDataChangedAt = 0
   readonly #context: ActorContext
   readonly #userId: UserId
@@ -64,6 +65,7 @@ export class UserSync implements UserView, SyncListener {
     this.typing = new TypingChanges(options.context.random)
     this.#context = options.context
     this.#userId = options.userId
+    this.keyChanges = new OwnKeyChanges(options.userId)
     this.#carried = new CarriedRows(options.host, options.userId, (entry) => this.#apply(entry))
     this.#leave = options.host.addUser(options.userId, this)
   }
@@ -165,7 +167,7 @@ export class UserSync implements UserView, SyncListener {
   #apply(entry: LogEntry): void {
     if (entry.kind === 'accountData')
       this.accountDataChangedAt = Math.max(this.accountDataChangedAt, entry.pos)
-    if (entry.kind === 'userDevices') this.devicesChangedAt = Math.max(this.devicesChangedAt, entry.pos)
+    this.keyChanges.apply(entry)
     this.rooms.apply(entry)
     if (
       entry.membership !== undefined &&

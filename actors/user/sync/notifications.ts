@@ -1,7 +1,7 @@
 /** Events made ready for push rules, once per event and host; members of the host's rooms are then evaluated against it. */
 
 import { creatorsOf } from '#protocol/events/read/create.ts'
-import { readPowerLevels } from '#protocol/events/read/power-levels.ts'
+import { type PowerLevels, readPowerLevels } from '#protocol/events/read/power-levels.ts'
 import { type PreparedEvent, prepareEvent } from '#protocol/push/evaluate.ts'
 import type { PushRoom } from '#protocol/push/prepared-event.ts'
 import { threadRootOf } from '#protocol/relations/relates-to.ts'
@@ -23,9 +23,21 @@ const powerKeys = [
   ['m.room.create', ''],
 ] as const
 
+/** So many events stay ready: what the users of a busy host read in the same minutes. */
+const maxPrepared = 10_000
+
+interface Prepared {
+  /** A redaction changes what there is to count. */
+  readonly redactedBy: number | undefined
+  readonly counted: CountedEvent | Promise<CountedEvent>
+}
+
 export class Notifications {
   readonly #host: SyncHost
-  readonly #prepared = new WeakMap<StoredEvent, CountedEvent | Promise<CountedEvent>>()
+  /** By event number, the oldest first: each user's sync reads the events anew, so their objects differ. */
+  readonly #prepared = new Map<number, Prepared>()
+  /** By the event that sets them; those of a room without one are not worth keeping. */
+  readonly #power = new WeakMap<StoredEvent, PowerLevels>()
 
   constructor(host: SyncHost) {
     this.#host = host
@@ -33,19 +45,21 @@ export class Notifications {
 
   /** The event ready to be evaluated; a promise only the first time that anybody on this host asks. */
   prepare(entry: LogEntry, event: StoredEvent, room: Room): CountedEvent | Promise<CountedEvent> {
-    const known = this.#prepared.get(event)
-    if (known !== undefined) return known
+    const { nid, redactedBy } = event
+    const known = this.#prepared.get(nid)
+    if (known !== undefined && known.redactedBy === redactedBy) return known.counted
     const preparing = this.#prepare(entry, event, room).then(
       (counted) => {
-        this.#prepared.set(event, counted)
+        this.#prepared.set(nid, { redactedBy, counted })
         return counted
       },
       (error: unknown) => {
-        this.#prepared.delete(event)
+        this.#prepared.delete(nid)
         throw error
       },
     )
-    this.#prepared.set(event, preparing)
+    this.#prepared.set(nid, { redactedBy, counted: preparing })
+    if (this.#prepared.size > maxPrepared) dropOldest(this.#prepared, maxPrepared / 10)
     return preparing
   }
 
@@ -65,18 +79,31 @@ export class Notifications {
   }
 
   async #pushRoom(entry: LogEntry, event: StoredEvent, room: Room): Promise<PushRoom> {
-    const { counts, states, texts } = this.#host
+    const { counts, states } = this.#host
     const place = { roomNid: room.roomNid, pos: entry.pos, heardTo: this.#host.heardTo(room.roomNid) }
     const [members, [levels, create]] = await Promise.all([
       counts.about(place),
       entry.stateRoot === undefined ? [] : states.getMany(room.roomNid, entry.stateRoot, powerKeys),
     ])
-    const creators = create === undefined ? [] : creatorsOf(room.rules, create.sender, texts.content(create))
-    const power = readPowerLevels(room.rules, levels && texts.content(levels), creators)
+    const power = this.#powerOf(room, levels, create)
     return {
       memberCount: members.joined,
       senderPower: power.userLevel(event.sender),
       notificationPower: (key) => power.notificationLevel(key),
     }
   }
+
+  #powerOf(room: Room, levels: StoredEvent | undefined, create: StoredEvent | undefined): PowerLevels {
+    const known = levels && this.#power.get(levels)
+    if (known !== undefined) return known
+    const { texts } = this.#host
+    const creators = create === undefined ? [] : creatorsOf(room.rules, create.sender, texts.content(create))
+    const power = readPowerLevels(room.rules, levels && texts.content(levels), creators)
+    if (levels !== undefined) this.#power.set(levels, power)
+    return power
+  }
+}
+
+function dropOldest(map: Map<number, unknown>, count: number): void {
+  for (const key of map.keys().take(count)) map.delete(key)
 }

@@ -40,7 +40,10 @@ export function changedDevices(
       .map((room) => ({ roomNid: room.roomNid, pos: heads[room.shard] ?? 0 }))
   return deviceListsOf(user.host.reads, {
     userId: viewer.userId,
-    ownChanged: since === undefined || user.devicesChangedAt > (since.positions[user.shard] ?? 0),
+    byHimself:
+      since === undefined
+        ? [...new Set([viewer.userId, ...user.keyChanges.after(0)])]
+        : user.keyChanges.after(since.positions[user.shard] ?? 0),
     steady: steady.map((view) => view.delta),
     joined: sections.fresh.map(({ room, upTo }) => ({ roomNid: room.roomNid, pos: upTo })),
     gone: sections.left

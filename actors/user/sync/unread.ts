@@ -8,7 +8,7 @@ import { type CompiledRuleset, evaluate } from '#protocol/push/evaluate.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import { readEventsToCount, readOwnReceipts, type ReceiptRow } from '#storage/sync/rooms.ts'
-import { readUnreadMarks, type UnreadMark } from '#storage/sync/unread.ts'
+import { readNewestEventsBegin, readUnreadMarks, type UnreadMark } from '#storage/sync/unread.ts'
 import type { EventEntry, ReceiptBody } from './delta.ts'
 import { isEventEntry } from './delta.ts'
 import type { SyncHost } from './host.ts'
@@ -62,6 +62,8 @@ interface Sums {
 const pageSize = 500
 /** More than this is not counted on: nobody reads the difference between a thousand and two. */
 const maxNotes = 2000
+/** So many are left when there are more. */
+const keptNotes = maxNotes / 2
 const storeAfter = 500
 
 export class UnreadCounts {
@@ -169,28 +171,48 @@ export class UnreadCounts {
       readOwnReceipts(this.#host.reads, this.#userId, nids),
     ])
     const byRoom = Map.groupBy(receipts, (receipt) => receipt.roomNid)
-    for (const { room, upTo } of rooms) {
-      if (this.#rooms.has(room.roomId)) continue
-      this.#rooms.set(
-        room.roomId,
-        beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []),
-      )
-    }
+    const begun = rooms.map(({ room, upTo }) => ({
+      room,
+      upTo,
+      unread: beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []),
+    }))
+    await this.#skipOldest(begun)
+    for (const { room, unread } of begun) this.#rooms.getOrInsert(room.roomId, unread)
+  }
+
+  /** Of what a user has never seen, only as much is read as is kept: for the rest it is too late. */
+  async #skipOldest(
+    begun: readonly { readonly room: UserRoom; readonly upTo: number; readonly unread: RoomUnread }[],
+  ): Promise<void> {
+    const ranges = begun
+      .filter(({ unread, upTo }) => upTo - unread.upTo > keptNotes)
+      .map(({ room, unread, upTo }) => ({
+        roomNid: room.roomNid,
+        after: unread.upTo,
+        upTo,
+        limit: keptNotes,
+      }))
+    const positions = await readNewestEventsBegin(this.#host.reads, ranges)
+    for (const { room, unread } of begun)
+      unread.upTo = Math.max(unread.upTo, positions.get(room.roomNid) ?? 0)
   }
 
   #count(
     unread: RoomUnread,
     entries: readonly EventEntry[],
     rules: CompiledRuleset,
+    from = 0,
   ): Promise<void> | undefined {
-    for (const [i, entry] of entries.entries()) {
+    for (let i = from; i < entries.length; i++) {
+      const entry = entries[i]
+      if (entry === undefined) continue
       const { event } = entry
       if (event.sender !== this.#userId) {
         const room = this.#host.rooms.get(entry.roomNid ?? -1)
         const counted = this.#host.notifications.prepare(entry, event, room)
         if (counted instanceof Promise) {
           // The rest goes on when this event is ready; whoever asks next finds it so.
-          return counted.then(() => this.#count(unread, entries.slice(i), rules))
+          return counted.then(() => this.#count(unread, entries, rules, i))
         }
         if (rules.untouched) {
           this.#note(
@@ -207,7 +229,7 @@ export class UnreadCounts {
               counted.thread,
               evaluate(counted.prepared, { userId: this.#userId, rules, displayName }),
             )
-            return this.#count(unread, entries.slice(i + 1), rules)
+            return this.#count(unread, entries, rules, i + 1)
           })
         }
       }
@@ -232,7 +254,7 @@ export class UnreadCounts {
     unread.notes.push(note)
     if (unread.sums !== undefined) add(unread.sums, note)
     if (unread.notes.length <= maxNotes) return
-    unread.notes = unread.notes.slice(-maxNotes / 2)
+    unread.notes = unread.notes.slice(-keptNotes)
     unread.sums = undefined
   }
 
