@@ -76,11 +76,12 @@ class Listener {
 }
 
 /**
- * Waits until the bot has stored another token than now. It answers before it stores the token of the sync that asked, and one that is
- * killed in between answers again: that would be the bot's own doing. Its answer comes to itself too, so there is always another token.
+ * Waits until the bot has stored a token that lies behind its answer. It answers before it stores the token of the sync that asked, and one
+ * that is killed in between answers again: that would be its own doing. What is said to it here always brings it another token.
  */
-async function untilStored(file: string): Promise<void> {
+async function untilStored(file: string, say: () => Promise<unknown>): Promise<void> {
   const before = await readFile(file, 'utf8')
+  await say()
   const end = performance.now() + 10_000
   while ((await readFile(file, 'utf8')) === before) {
     assert.ok(performance.now() < end, 'the bot stores its token')
@@ -109,7 +110,7 @@ test(
       )
       await alice.user.text(roomId, '!ping at home')
       await alice.hears(roomId, session.userId, ['pong at home'])
-      await untilStored(file)
+      await untilStored(file, () => alice.user.text(roomId, 'See you.'))
     }
     const away = ['away 1', 'away 2', 'away 3']
     for (const what of away) await alice.user.text(roomId, `!ping ${what}`)
