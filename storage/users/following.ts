@@ -37,6 +37,7 @@ export async function readFollowBacklogs(
     left join lateral (
       select pos, user_id from log
       where shard_id = s.shard_id and kind = f.number and kind in (22, 24) and pos > coalesce(c.pos, 0)
+        and coalesce(body, '') not like '{"users":%' -- a signature over somebody else's key is no news of this user's devices
       order by pos limit ${limit}
     ) l on true
     order by s.shard_id, f.kind, l.pos`
@@ -64,7 +65,7 @@ export async function readFollowRows(
   const rows = await reads.sql<{ pos: number; user_id: UserId }[]>`
     select pos, user_id from log
     where shard_id = ${page.shard} and kind = ${followedKinds[page.kind]} and pos > ${page.after}
-      and kind in (22, 24)
+      and kind in (22, 24) and coalesce(body, '') not like '{"users":%'
     order by pos limit ${page.limit}`
   return rows.map((row) => ({ pos: row.pos, userId: row.user_id }))
 }
