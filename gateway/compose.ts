@@ -7,11 +7,14 @@ import { availableParallelism } from 'node:os'
 import type { ServerName } from '#protocol/ids/server-name.ts'
 import { hasAccounts } from '#storage/users/accounts.ts'
 import { checkIncarnation } from '#storage/cluster/incarnation.ts'
+import { setDraining } from '#storage/cluster/leases.ts'
 import { takeEventNumbers, takeRoomNumbers } from '#storage/cluster/numbers.ts'
 import { getOrCreateSecret } from '#storage/cluster/secrets.ts'
+import { makeDataDirectory } from '#storage/data-directory.ts'
 import { startEmbedded } from '#storage/embedded.ts'
 import { initialise, migrate } from '#storage/migrate.ts'
 import { type Database, openDatabase } from '#storage/pool.ts'
+import { PostgresSweepStore } from '#storage/sweep/sweep-postgres.ts'
 import { readSession } from '#storage/users/tokens.ts'
 import type { Bus } from '#actors/bus/bus.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
@@ -26,17 +29,26 @@ import type { Asker } from '#actors/runtime/client.ts'
 import { startActorClient } from '#actors/runtime/client-process.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import type { AnyDefinition } from '#actors/runtime/contract.ts'
+import { PostgresClusterStore } from '#actors/runtime/cluster-postgres.ts'
 import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
-import { makeActorHost } from '#actors/runtime/host.ts'
+import { type ActorHost, makeActorHost } from '#actors/runtime/host.ts'
+import { askHostStatus, type HostStatus, HostStatusServer } from '#actors/runtime/host-status.ts'
+import { Membership } from '#actors/runtime/membership.ts'
 import { defaultShardCount } from '#actors/runtime/shards.ts'
+import { LogSweep } from '#actors/sweep/log-sweep.ts'
 import { Fanout } from '#actors/user/fanout.ts'
 import { UserSync } from '#actors/user/sync/engine.ts'
 import { SyncHost } from '#actors/user/sync/host.ts'
 import { userActor } from '#actors/user/user.ts'
+import { clusterEndpoints } from './admin/cluster.ts'
+import { readClusterView } from './admin/cluster-view.ts'
 import { createUserEndpoint } from './admin/create-user.ts'
 import { clientEndpoints } from './client/endpoints.ts'
 import type { Config } from './config/schema.ts'
+import { committers, readConnections } from './connections.ts'
+import { consoleEndpoints } from './console/endpoints.ts'
 import { frontPageEndpoint } from './front-page.ts'
+import type { AnyEndpoint } from './http/endpoint.ts'
 import { createPipeline } from './http/pipeline.ts'
 import { RateLimiter, unlimited } from './http/rate-limit.ts'
 import { traceIds } from './http/request.ts'
@@ -46,7 +58,9 @@ import { SessionCache } from './http/session-cache.ts'
 import { healthEndpoints, Readiness } from './ops/health.ts'
 import { listenForOperators } from './ops/listener.ts'
 import { Metrics } from './ops/metrics.ts'
+import { Recent } from './ops/recent.ts'
 import { ArgonPasswords, passwordCosts } from './passwords.ts'
+import { hostStatus, processStatus, type ProcessIdentity } from './process-status.ts'
 import { type Compose, operatorTokenName, type Running } from './running.ts'
 import { programVersion } from './version.ts'
 
@@ -55,13 +69,14 @@ const random = systemRandom
 const shardCount = defaultShardCount
 const registrationTokenName = 'registration_token'
 
-/** Connections for reading; with those of committers, lease and bulk they stay below PostgreSQL's usual hundred. */
-const readConnections = 8
-const committers = 2
 /** Milliseconds for what is under way when the process ends; the whole end takes less than five seconds. */
 const closingMs = 2_500
 /** Password hashes that may wait for a thread; more are refused with a delay. */
 const maxWaitingPasswords = 500
+/** Of a folder that only its owner may look into. */
+const privateMode = 0o700
+/** A host that has not told of itself for so long is shown as silent. */
+const hostAnswerMs = 700
 /** A gateway that has not seen the ends of sessions for so long is not ready. */
 const sessionsLateMs = 5_000
 
@@ -73,18 +88,29 @@ interface Ground {
   readonly readiness: Readiness
   /** Where what this process commits goes on to. */
   readonly hooks: FeedHooks
+  readonly identity: ProcessIdentity
+  /** The id under which this process is a member of the cluster at present. */
+  readonly hostId: () => string | undefined
+  /** What operators are told of the last minutes. */
+  readonly recent: Recent
 }
 
 export const compose: Compose = async (config, { onProgress }) => {
   await using stack = new AsyncDisposableStack()
   const readiness = new Readiness()
-  const ground: Ground = { config, stack, onProgress, readiness, hooks: new FeedHooks() }
+  const identity = { name: config.hostName, version: programVersion() }
+  const recent = stack.use(new Recent(clock))
+  const hooks = new FeedHooks()
+  let ownId: string | undefined
+  hooks.onHost((hostId) => (ownId = hostId))
+  const hostId = (): string | undefined => ownId
+  const ground: Ground = { config, stack, onProgress, readiness, hooks, identity, hostId, recent }
   const database = await openStorage(ground)
   const bus = await openBus(ground)
   const ask = config.roles.has('actors')
     ? await startActors(ground, database, bus)
     : await startAsking(ground, database, bus)
-  const gateway = config.roles.has('gateway') ? await startGateway(ground, database, ask) : undefined
+  const gateway = config.roles.has('gateway') ? await startGateway(ground, { database, bus, ask }) : undefined
   const operators = config.metricsListen && (await startOperators(ground, config.metricsListen))
   const operatorToken = await secret(database, operatorTokenName)
   const isEmpty = !(await hasAccounts(database.reads))
@@ -125,7 +151,10 @@ async function openBus({ config, stack, onProgress, readiness }: Ground): Promis
   const urls = config.natsUrls
   if (urls === undefined || urls.length === 0) return stack.use(new MemoryBus(clock))
   onProgress('Connecting to NATS.')
-  const bus = stack.use(await connectNatsBus({ url: urls.join(','), name: config.hostName, clock, random }))
+  const tls = { caFile: config.natsCa, certFile: config.natsCert, keyFile: config.natsKey }
+  const bus = stack.use(
+    await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random }),
+  )
   readiness.add('bus', () => (bus.healthy ? undefined : 'not connected to NATS'))
   return bus
 }
@@ -136,7 +165,7 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
   onProgress('Claiming shards.')
   const { reads } = database
   const feed = stack.use(new HostFeed({ bus, clock, random, reads, shardCount }))
-  stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
+  const leader = stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
   await feed.start()
   const syncing = stack.use(new SyncHost({ feed, reads, clock }))
   const fanout = new Fanout()
@@ -157,13 +186,23 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
       definitions: actorDefinitions({ config, database, syncing, fanout }),
     }),
   )
+  const status = (): HostStatus => hostStatus(ground.identity, ground.recent, { host, leader })
+  stack.use(new HostStatusServer({ bus, hooks, read: status }))
   const following = { reads, ask: host.asker, clock }
   hooks.onShard(({ what, shard }) =>
     what === 'claimed' ? fanout.shardClaimed(shard, following) : fanout.shardLost(shard),
   )
+  startSweeping(ground, database, host)
   await host.start()
   readiness.add('actors', () => (host.isMember ? undefined : 'holds no lease'))
   return host.asker
+}
+
+/** Deletes what nobody needs any more, on a connection of its own, from the shards that the host owns and does not give up. */
+function startSweeping({ stack, hooks }: Ground, database: Database, host: ActorHost): void {
+  const store = new PostgresSweepStore(stack.use(database.session('sweep')))
+  const isServing = (shard: number): boolean => host.isMember && host.ownedShards.includes(shard)
+  stack.use(new LogSweep({ store, hooks, clock, random, isServing }))
 }
 
 /** The kinds of actor that a host runs, each with what it is given. */
@@ -191,7 +230,19 @@ function actorDefinitions(parts: {
 }
 
 /** A process without actors: it knows who owns what, and asks. */
-async function startAsking({ stack }: Ground, database: Database, bus: Bus): Promise<Asker> {
+async function startAsking(ground: Ground, database: Database, bus: Bus): Promise<Asker> {
+  const { config, stack, hooks, identity } = ground
+  const membership = stack.use(
+    new Membership({
+      ...identity,
+      store: new PostgresClusterStore(database),
+      clock,
+      random,
+      roles: [...config.roles],
+      onHost: (hostId) => hooks.host(hostId),
+    }),
+  )
+  await membership.start()
   return stack.use(await startActorClient({ database, bus, clock, random, shardCount })).asker
 }
 
@@ -200,9 +251,16 @@ interface Gateway {
   readonly registrationToken: string
 }
 
-async function startGateway(ground: Ground, database: Database, ask: Asker): Promise<Gateway> {
+interface GatewayParts {
+  readonly database: Database
+  readonly bus: Bus
+  readonly ask: Asker
+}
+
+async function startGateway(ground: Ground, { database, bus, ask }: GatewayParts): Promise<Gateway> {
   const { stack, readiness, hooks } = ground
   const { reads } = database
+  await makeDataDirectory(ground.config.dataDir, privateMode)
   const registrationToken = ground.config.registrationToken ?? (await secret(database, registrationTokenName))
   const config: Config = { ...ground.config, registrationToken }
   const feed = stack.use(new SessionRows({ reads, clock }))
@@ -227,6 +285,8 @@ async function startGateway(ground: Ground, database: Database, ask: Asker): Pro
     ...healthEndpoints(readiness),
     frontPageEndpoint(readiness, programVersion()),
     createUserEndpoint(operatorToken),
+    ...operatorEndpoints(ground, { database, bus, operatorToken }),
+    ...consoleEndpoints(),
   ])
   const draining = new AbortController()
   const handle = createPipeline({
@@ -244,6 +304,25 @@ async function startGateway(ground: Ground, database: Database, ask: Asker): Pro
     await server.close(closingMs)
   })
   return { urls: server.urls, registrationToken }
+}
+
+/** What an operator sees of the cluster, and does with it. */
+function operatorEndpoints(
+  { hostId, identity, recent }: Ground,
+  parts: { readonly database: Database; readonly bus: Bus; readonly operatorToken: string },
+): readonly AnyEndpoint[] {
+  const { bus, database, operatorToken } = parts
+  const { reads } = database
+  const askHost = (hostId: string): Promise<HostStatus | undefined> =>
+    askHostStatus(bus, hostId, hostAnswerMs)
+  return clusterEndpoints({
+    operatorToken,
+    clock,
+    reads,
+    view: () =>
+      readClusterView({ reads, askHost, own: { hostId: hostId(), status: processStatus(identity, recent) } }),
+    setDraining: (hostId, draining) => setDraining(database.control, hostId, draining),
+  })
 }
 
 async function startOperators(

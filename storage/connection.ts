@@ -5,6 +5,7 @@
  */
 
 import postgres from 'postgres'
+import { connectionSilent } from './events.ts'
 import { replacedWhenLost } from './replaced-when-lost.ts'
 
 /** A client with this project's types. Only `pool.ts` and `session.ts` hand it out. */
@@ -28,6 +29,8 @@ export interface StorageOptions {
   readonly lockTimeoutMs: number
   /** Postgres ends a session that has left a transaction open for so long. */
   readonly idleInTransactionMs: number
+  /** See `ConnectionPurpose`, for all connections but those of committers and migrations. Default 15,000. */
+  readonly answerLimitMs?: number
   /** Shown in `pg_stat_activity`, followed by what the connection is for. */
   readonly applicationName: string
 }
@@ -37,8 +40,10 @@ export interface ConnectionPurpose {
   readonly purpose: string
   readonly max: number
   readonly readOnly?: boolean
-  /** Called when the server or the network ended a connection. */
+  /** Called when a connection was lost. */
   readonly onClose?: () => void
+  /** Milliseconds without any answer after which a connection with statements under way is thrown away; absent: never. */
+  readonly answerLimitMs?: number
 }
 
 const int8 = 20
@@ -88,7 +93,16 @@ function backoff(failures: number): number {
 
 /** Opens a client. Each of its connections is made with its first statement, and again by itself whenever it was lost. */
 export function openSql(options: StorageOptions, purpose: ConnectionPurpose): Sql {
-  return replacedWhenLost((onClose) => openOne(options, purpose, onClose), purpose.max, purpose.onClose)
+  const { answerLimitMs: ms } = purpose
+  return replacedWhenLost({
+    open: (onClose) => openOne(options, purpose, onClose),
+    connections: purpose.max,
+    onClose: purpose.onClose,
+    answerLimit:
+      ms === undefined
+        ? undefined
+        : { ms, onSilent: (silence) => connectionSilent({ purpose: purpose.purpose, ...silence }) },
+  })
 }
 
 function openOne(options: StorageOptions, purpose: ConnectionPurpose, onClose: () => void): Sql {

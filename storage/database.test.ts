@@ -132,16 +132,51 @@ test('a statement runs no longer than its limit', limit, async () => {
   await assert.rejects(async () => db.database.reads.sql`select pg_sleep(20)`, { code: '57014' })
 })
 
-test('slow reads and an exhausted pool are told without values', limit, async () => {
+test('slow reads are told without values', limit, async () => {
   await using db = await testDatabase({ migrated: false, storage: { reads: 1 } })
   using slow = facts<SlowQueryFact>(storageChannels.slowQuery)
+  const { sql } = db.database.reads
+  await sql`select pg_sleep(0.26), ${'secret'}::text`
+  assert.deepEqual(
+    slow.seen.map(({ statement }) => statement),
+    ['select pg_sleep(0.26), ?::text'],
+  )
+})
+
+test('a time of too few connections is told once at its beginning and once at its end', limit, async () => {
+  await using db = await testDatabase({ migrated: false, storage: { reads: 1 } })
   using exhausted = facts<PoolExhaustedFact>(storageChannels.poolExhausted)
   const { sql } = db.database.reads
   await sql`select 1`
-  assert.equal(exhausted.seen.length, 0)
-  const secret = 'secret'
-  await Promise.all([1, 2].map(() => sql`select pg_sleep(0.26), ${secret}::text`))
-  assert.equal(exhausted.seen.length, 1)
-  assert(slow.seen.length >= 1)
-  assert.equal(slow.seen[0]?.statement, 'select pg_sleep(0.26), ?::text')
+  assert.deepEqual(exhausted.seen, [])
+  // Again and again one too many: each time one of the two has to wait.
+  for (let time = 0; time < 20; time++) await Promise.all([1, 2].map(() => sql`select pg_sleep(0.01)`))
+  assert.deepEqual(exhausted.seen, [{ what: 'began', connections: 1 }])
+  const ended = await nextFact<PoolExhaustedFact>(storageChannels.poolExhausted)
+  assert.ok(ended.what === 'ended' && ended.waited === 20, JSON.stringify(ended))
+  assert.ok(ended.durationMs >= 200 && ended.durationMs < 10_000)
 })
+
+test('a statement that fails twice, or before it was run, is counted once or not at all', limit, async () => {
+  await using db = await testDatabase({ migrated: false, storage: { reads: 1 } })
+  using exhausted = facts<PoolExhaustedFact>(storageChannels.poolExhausted)
+  const { sql } = db.database.reads
+  for (let time = 0; time < 3; time++) {
+    await assert.rejects(async () => sql`select 1 / 0`)
+    await assert.rejects(async () => sql`select ${undefined as unknown as string}::text`)
+  }
+  // What was counted down too often would let one too many pass unnoticed.
+  await Promise.all([1, 2].map(() => sql`select pg_sleep(0.01)`))
+  assert.equal(exhausted.seen.length, 1)
+})
+
+/** The next fact that is published on a channel. */
+function nextFact<T>({ name }: Channel): Promise<T> {
+  return new Promise((resolve) => {
+    const listen = (fact: unknown): void => {
+      unsubscribe(name, listen)
+      resolve(fact as T)
+    }
+    subscribe(name, listen)
+  })
+}

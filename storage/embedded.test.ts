@@ -10,7 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { openSql, type Sql, type SocketAddress } from './connection.ts'
-import { DataDirectoryInUse, DataDirectoryUnusable, startEmbedded } from './embedded.ts'
+import { DataDirectoryUnusable, makeDataDirectory } from './data-directory.ts'
+import { DataDirectoryInUse, startEmbedded } from './embedded.ts'
 
 const limit = { timeout: 60_000 }
 
@@ -231,11 +232,31 @@ test(
   },
 )
 
-test('a path that cannot be a directory is named in one sentence', async () => {
+test('a path that cannot be a directory is named in one sentence', limit, async () => {
   const file = fileURLToPath(import.meta.url)
-  await assert.rejects(startEmbedded({ dataDirectory: file }), (error: Error) => {
-    assert.ok(error instanceof DataDirectoryUnusable)
-    assert.match(error.message, /embedded\.test\.ts cannot be used \(EEXIST\): .*TROUPE_DATA_DIR/)
-    return true
-  })
+  const cases = [
+    { path: file, code: 'EEXIST' },
+    { path: join(file, 'data'), code: 'ENOTDIR' },
+    { path: join('/proc', 'data'), code: 'ENOENT' },
+    { path: join('/proc', 'a', 'data'), code: 'ENOENT' },
+  ]
+  for (const { path, code } of cases) {
+    await assert.rejects(startEmbedded({ dataDirectory: path }), (error: Error) => {
+      assert.ok(error instanceof DataDirectoryUnusable)
+      assert.ok(
+        error.message.startsWith(`The data directory ${path} cannot be used (${code}): `),
+        error.message,
+      )
+      assert.match(error.message, /TROUPE_DATA_DIR/)
+      return true
+    })
+  }
+})
+
+test('a data directory deep below what exists is made, and one that is there is taken', limit, async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'a', 'b', 'data')
+  await makeDataDirectory(path, 0o700)
+  await makeDataDirectory(path, 0o700)
+  assert.equal((await stat(path)).mode & 0o777, 0o700)
 })

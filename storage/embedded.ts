@@ -5,6 +5,7 @@
  */
 
 import { openSql, type Sql, type SocketAddress } from './connection.ts'
+import { inDataDirectory } from './data-directory.ts'
 import {
   createCluster,
   databaseUser,
@@ -23,11 +24,6 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Milliseconds that a shutdown may take before it is cut short. */
   readonly stopTimeoutMs?: number
-}
-
-/** The data directory cannot be made, or this user may not write there. */
-export class DataDirectoryUnusable extends Error {
-  override readonly name = 'DataDirectoryUnusable'
 }
 
 /** Another process uses the data directory. */
@@ -72,23 +68,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   }
 }
 
-/** What a file system says of a path that cannot be a data directory. */
-const unusable: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS'])
-
-async function preparePlace(options: EmbeddedOptions, onProgress: Progress): Promise<ServerPlace> {
-  try {
-    const place = await findPlace(options.dataDirectory, options.settings)
+function preparePlace(options: EmbeddedOptions, onProgress: Progress): Promise<ServerPlace> {
+  const { dataDirectory, settings } = options
+  return inDataDirectory(dataDirectory, async () => {
+    const place = await findPlace(dataDirectory, settings)
     await createCluster(place, onProgress)
     return place
-  } catch (error) {
-    const code: unknown = Error.isError(error) && 'code' in error ? error.code : undefined
-    if (typeof code !== 'string' || !unusable.has(code)) throw error
-    throw new DataDirectoryUnusable(
-      `The data directory ${options.dataDirectory} cannot be used (${code}): let this user write there, or set ` +
-        'TROUPE_DATA_DIR to another directory.',
-      { cause: error },
-    )
-  }
+  })
 }
 
 /** How to reach a server at that place. */

@@ -31,9 +31,23 @@ export interface SlowQueryFact {
   readonly durationMs: number
 }
 
-export interface PoolExhaustedFact {
-  /** Statements that wait for a connection. */
-  readonly waiting: number
+/** A time in which reads had to wait for a connection: its beginning, and its end with how many waited. */
+export type PoolExhaustedFact =
+  | { readonly what: 'began'; readonly connections: number }
+  | {
+      readonly what: 'ended'
+      readonly connections: number
+      readonly waited: number
+      readonly durationMs: number
+    }
+
+export interface ConnectionSilentFact {
+  /** What the connection was for. */
+  readonly purpose: string
+  /** For how long nothing has been answered, milliseconds. */
+  readonly silentMs: number
+  /** Statements that fail with it. */
+  readonly statements: number
 }
 
 export const storageChannels = {
@@ -41,6 +55,7 @@ export const storageChannels = {
   migrationApplied: channel('troupe.storage.migration-applied'),
   slowQuery: channel('troupe.storage.slow-query'),
   poolExhausted: channel('troupe.storage.pool-exhausted'),
+  connectionSilent: channel('troupe.storage.connection-silent'),
 } as const
 
 /** A commit was answered or failed. */
@@ -58,7 +73,12 @@ export function querySlow(fact: SlowQueryFact): void {
   if (storageChannels.slowQuery.hasSubscribers) storageChannels.slowQuery.publish(fact)
 }
 
-/** More reads are asked for than there are connections. */
+/** Reads have begun to wait for connections, or do so no more. */
 export function poolExhausted(fact: PoolExhaustedFact): void {
   if (storageChannels.poolExhausted.hasSubscribers) storageChannels.poolExhausted.publish(fact)
+}
+
+/** A connection that answers nothing was thrown away. */
+export function connectionSilent(fact: ConnectionSilentFact): void {
+  if (storageChannels.connectionSilent.hasSubscribers) storageChannels.connectionSilent.publish(fact)
 }

@@ -4,7 +4,10 @@
  * A new kind is read one release before it is written (DESIGN.md §5).
  */
 export const logKinds = {
-  /** A live event of a room. Carries `stateRoot`; a membership event also `userId`, `membership`, `prevMembership`. */
+  /**
+   * A live event of a room. Carries `stateRoot`; a membership event also `userId`, `membership`, `prevMembership`. `body`: {predecessor}, where
+   * a local user comes into a room that replaces that one; else absent.
+   */
   event: 1,
   /** The room's current state changed by resolution and not by an event. Carries `stateRoot`. */
   state: 2,

@@ -54,7 +54,7 @@ export async function readMigrations(): Promise<Migration[]> {
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<void> {
   const known = await readMigrations()
-  await using session = database.session('migrate')
+  await using session = database.session('migrate', undefined, 'patient')
   const { sql } = session
   // A migration may take long and may wait for another process that migrates.
   await sql`select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)`

@@ -3,7 +3,7 @@
 import type { CommitStore } from './commit.ts'
 import { applyInPieces, type BulkRow } from './bulk.ts'
 import { PostgresCommitStore } from './commit-postgres.ts'
-import { openSql, type StorageOptions } from './connection.ts'
+import { openSql, type ConnectionPurpose, type StorageOptions } from './connection.ts'
 import type { Reads } from './reads.ts'
 import { Session } from './session.ts'
 import { checkSettings } from './settings.ts'
@@ -14,8 +14,8 @@ export interface Database extends AsyncDisposable {
   readonly reads: Reads
   /** One connection for the small statements of a host: claims, numbers, secrets. */
   readonly control: Session
-  /** A connection of its own, which the caller disposes. */
-  session(purpose: string, onClose?: () => void): Session
+  /** A connection of its own, which the caller disposes. A patient one waits for an answer as long as it takes. */
+  session(purpose: string, onClose?: () => void, patience?: 'patient'): Session
   /** A commit store with a connection of its own, disposed with the database. */
   commitStore(): CommitStore
   /**
@@ -25,28 +25,36 @@ export interface Database extends AsyncDisposable {
   bulk(rows: readonly BulkRow[]): Promise<void>
 }
 
+/** Milliseconds: three times what a statement is given by the server, for one may have to wait for others on its connection. */
+const defaultAnswerLimitMs = 15_000
+
 /**
  * Connects and checks the server's settings. Throws `UnsafeSettings` if they would lose data, and what the driver throws if there
  * is no server.
  */
 export async function openDatabase(options: StorageOptions): Promise<Database> {
   await using opening = new AsyncDisposableStack()
-  const control = opening.use(new Session(openSql(options, { purpose: 'control', max: 1 })))
-  const writer = opening.use(new Session(openSql(options, { purpose: 'bulk', max: 1 })))
-  const reader = opening.use(
-    new Session(openSql(options, { purpose: 'reads', max: options.reads, readOnly: true })),
-  )
+  const open = (purpose: ConnectionPurpose): Session =>
+    new Session(
+      openSql(options, { answerLimitMs: options.answerLimitMs ?? defaultAnswerLimitMs, ...purpose }),
+    )
+  const control = opening.use(open({ purpose: 'control', max: 1 }))
+  const writer = opening.use(open({ purpose: 'bulk', max: 1 }))
+  const reader = opening.use(open({ purpose: 'reads', max: options.reads, readOnly: true }))
   await checkSettings(control)
   const resources = opening.move()
   let commits = 0
   return {
     reads: { sql: watched(reader.sql, options.reads) },
     control,
-    session: (purpose, onClose) =>
-      new Session(openSql(options, { purpose, max: 1, ...(onClose && { onClose }) })),
+    session: (purpose, onClose, patience) => {
+      const wanted = { purpose, max: 1, ...(onClose && { onClose }) }
+      return patience === 'patient' ? new Session(openSql(options, wanted)) : open(wanted)
+    },
     commitStore: () => {
       const purpose = `commit ${++commits}`
       return resources.use(
+        // Without a limit of its own: the committer gives a call up that is not answered, and repeats it.
         new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, onClose })),
       )
     },

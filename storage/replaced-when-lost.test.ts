@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { postgresProxy } from '#test/support/postgres-proxy.ts'
 import { testDatabase } from '#test/support/postgres.ts'
 import { openSql } from './connection.ts'
 
@@ -61,4 +62,36 @@ test('an end lasts: nothing is opened again, and statements fail', async () => {
   await sql`select 1`
   await sql.end({ timeout: 1 })
   await assert.rejects(async () => sql`select 1`, { code: 'CONNECTION_ENDED' })
+})
+
+test('a connection that answers nothing is thrown away with its statements, and the next finds another', async () => {
+  await using db = await testDatabase({ initialised: false })
+  await using line = await postgresProxy(db.options)
+  let closed = 0
+  const onClose = (): void => void closed++
+  const sql = openSql(line.options, { purpose: 'silent', max: 2, answerLimitMs: 300, onClose })
+  // Statements of both connections, so that both are there when the line goes dead.
+  await Promise.all([sql`select pg_sleep(0.05)`, sql`select pg_sleep(0.05)`])
+  line.silence()
+  const beganMs = performance.now()
+  const lost = await Promise.allSettled([1, 2, 3].map((n) => sql`select ${n}::integer as n`))
+  const tookMs = performance.now() - beganMs
+  for (const result of lost) {
+    assert.equal(result.status, 'rejected')
+    assert.equal(result.reason.code, 'CONNECTION_DESTROYED')
+  }
+  assert.ok(tookMs >= 290 && tookMs < limitMs, `it took ${tookMs.toFixed(0)} ms`)
+  assert.equal((await sql<{ n: number }[]>`select 4 as n`)[0]?.n, 4)
+  assert.equal(closed, 2)
+  await sql.end({ timeout: 1 })
+})
+
+test('a connection that answers one statement after the other is kept, however long the last of them waits', async () => {
+  await using db = await testDatabase({ initialised: false })
+  let closed = 0
+  const onClose = (): void => void closed++
+  const sql = openSql(db.options, { purpose: 'busy', max: 1, answerLimitMs: 400, onClose })
+  await Promise.all(Array.from({ length: 8 }, () => sql`select pg_sleep(0.15)`))
+  assert.equal(closed, 0)
+  await sql.end({ timeout: 1 })
 })

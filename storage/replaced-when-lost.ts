@@ -3,9 +3,12 @@
  * statements: one that it is given between an error and the end of the socket is never settled, and a write that was
  * pending at the end keeps the next connection from starting until `connect_timeout`, several times over. So a client that has lost its
  * connection gets no statement any more, and what it still holds fails soon.
+ *
+ * A network that is gone says nothing at all. So a connection that answers nothing for a while is lost, too.
  */
 
 import type { Sql } from './connection.ts'
+import { isPending, listenToPending, type Pending } from './pending.ts'
 
 /** Milliseconds after which whatever a replaced client still holds fails. */
 const retireMs = 500
@@ -13,9 +16,29 @@ const retireMs = 500
 /** Opens a client of one connection that calls back when it has lost it. */
 export type OpenClient = (onClose: () => void) => Sql
 
-/** A client of `connections` connections. A statement goes to the one that has the fewest; `onClose` is told of each that is lost. */
-export function replacedWhenLost(open: OpenClient, connections: number, onClose: () => void = () => {}): Sql {
-  const slots = Array.from({ length: connections }, () => new Slot(open, onClose))
+/** How long a connection with statements under way may answer none of them before it counts as lost. */
+export interface AnswerLimit {
+  /** Milliseconds: more than the server itself gives a statement. */
+  readonly ms: number
+  readonly onSilent: (silence: { readonly silentMs: number; readonly statements: number }) => void
+}
+
+export interface ReplacedOptions {
+  readonly open: OpenClient
+  readonly connections: number
+  /** Told of each connection that is lost. */
+  readonly onClose?: (() => void) | undefined
+  /** Absent: an answer is waited for as long as it takes. */
+  readonly answerLimit?: AnswerLimit | undefined
+}
+
+/**
+ * A client of several connections. A statement goes to the one that has the fewest. One that fails with its connection rejects with the
+ * driver's `CONNECTION_…` codes, whether the server has carried it out or not.
+ */
+export function replacedWhenLost(options: ReplacedOptions): Sql {
+  const { connections } = options
+  const slots = Array.from({ length: connections }, () => new Slot(options))
   const [first] = slots
   if (first === undefined) throw new RangeError('a client needs a connection')
   let turn = 0
@@ -37,13 +60,14 @@ class Slot {
   client: Sql
   /** Statements that are under way. */
   running = 0
-  readonly #open: OpenClient
-  readonly #onClose: () => void
+  readonly #options: ReplacedOptions
+  /** When a statement was last answered, or the first of those under way was asked. */
+  #progressAt = 0
+  #isWatched = false
   #ended = false
 
-  constructor(open: OpenClient, onClose: () => void) {
-    this.#open = open
-    this.#onClose = onClose
+  constructor(options: ReplacedOptions) {
+    this.#options = options
     this.client = this.#connect()
   }
 
@@ -59,52 +83,47 @@ class Slot {
   }
 
   #connect(): Sql {
-    const client = this.#open(() => {
+    const client = this.#options.open(() => {
       if (!this.#ended && client === this.client) {
         this.client = this.#connect()
         setTimeout(() => void client.end({ timeout: 0 }), retireMs)
       }
-      this.#onClose()
+      this.#options.onClose?.()
     })
     return client
   }
 
-  /** A part of a statement is never handled, and the driver may reject one twice. */
   #count(query: Pending): void {
-    const { handle, resolve, reject } = query
-    let state: 'new' | 'running' | 'settled' = 'new'
-    const settle = (): void => {
-      if (state === 'running') this.running--
-      state = 'settled'
-    }
-    query.handle = () => {
-      if (state === 'new') {
-        state = 'running'
-        this.running++
-      }
-      return handle.call(query)
-    }
-    query.resolve = (result) => {
-      settle()
-      return resolve(result)
-    }
-    query.reject = (reason) => {
-      settle()
-      return reject(reason)
-    }
+    listenToPending(query, {
+      started: () => {
+        if (this.running++ === 0) this.#progressAt = performance.now()
+        if (this.#options.answerLimit !== undefined) this.#watch(this.#options.answerLimit, 0)
+      },
+      settled: () => {
+        this.running--
+        this.#progressAt = performance.now()
+      },
+    })
   }
-}
 
-/** A statement as the driver sees it, or a part of one: which of the two shows only when it is run. */
-interface Pending {
-  handle: () => unknown
-  resolve: (result: unknown) => unknown
-  reject: (reason: unknown) => unknown
-}
+  /** Looks, when the time is over, whether anything has been answered since; one timer for all statements. */
+  #watch(limit: AnswerLimit, passedMs: number): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    setTimeout(() => {
+      this.#isWatched = false
+      if (this.running === 0 || this.#ended) return
+      const silentMs = performance.now() - this.#progressAt
+      if (silentMs < limit.ms) return this.#watch(limit, silentMs)
+      limit.onSilent({ silentMs, statements: this.running })
+      this.#giveUp()
+    }, limit.ms - passedMs).unref()
+  }
 
-function isPending(value: unknown): value is Pending {
-  return (
-    value instanceof Promise &&
-    (['handle', 'resolve', 'reject'] as const).every((name) => typeof Reflect.get(value, name) === 'function')
-  )
+  /** Whether the server still works on what was asked is not known; whoever waits is told that there is no answer. */
+  #giveUp(): void {
+    const silent = this.client
+    this.client = this.#connect()
+    void silent.end({ timeout: 0 })
+  }
 }

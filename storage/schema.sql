@@ -29,6 +29,7 @@ create table account_data (
   type text collate "C" not null,
   content text not null,
   pos bigint not null,
+  kept_pos bigint,
   PRIMARY KEY (user_id, room_id, type)
 );
 
@@ -173,6 +174,7 @@ create table log (
 );
 CREATE INDEX log_following ON log USING btree (shard_id, kind, pos) WHERE (kind = ANY (ARRAY[22, 24]));
 CREATE INDEX log_member ON log USING btree (room_nid, user_id, pos) WHERE (membership IS NOT NULL);
+CREATE INDEX log_repeated ON log USING btree (kind, COALESCE(user_id, (room_nid)::text), hashtextextended(body, (0)::bigint)) WHERE (kind = ANY (ARRAY[5, 22, 24]));
 CREATE INDEX log_room ON log USING btree (room_nid, pos) WHERE (room_nid IS NOT NULL);
 CREATE INDEX log_session ON log USING btree (shard_id, pos) WHERE (kind = 23);
 CREATE UNIQUE INDEX log_txn ON log USING btree (txn_key) WHERE (txn_key IS NOT NULL);
@@ -184,6 +186,7 @@ create table login_token (
   expires_at bigint not null,
   PRIMARY KEY (token_hash)
 );
+CREATE INDEX login_token_expiry ON login_token USING btree (expires_at);
 
 create table media (
   media_id text collate "C" not null,
@@ -222,6 +225,7 @@ create table openid_token (
   expires_at bigint not null,
   PRIMARY KEY (token_hash)
 );
+CREATE INDEX openid_token_expiry ON openid_token USING btree (expires_at);
 
 create table profile (
   user_id text collate "C" not null,
@@ -239,6 +243,7 @@ create table receipt (
   ts bigint not null,
   pos bigint not null,
   event_pos bigint not null,
+  kept_pos bigint,
   PRIMARY KEY (room_nid, user_id, receipt_type, thread_id)
 );
 
@@ -286,11 +291,33 @@ create table shard (
   PRIMARY KEY (shard_id)
 );
 
+create table shard_move (
+  shard_id integer not null,
+  epoch bigint not null,
+  from_host bigint,
+  from_name text,
+  to_host bigint,
+  to_name text,
+  why text not null,
+  moved_at timestamp with time zone,
+  PRIMARY KEY (shard_id, epoch)
+);
+
 create table state_node (
   room_nid bigint not null,
   id bytea not null,
   data bytea not null,
   PRIMARY KEY (room_nid, id)
+);
+
+create table sweep (
+  shard_id integer not null,
+  pos bigint not null,
+  ripe_pos bigint not null,
+  seen_pos bigint not null,
+  seen_at timestamp with time zone not null,
+  session_pos bigint not null default 0,
+  PRIMARY KEY (shard_id)
 );
 
 create table to_device (
@@ -309,6 +336,17 @@ create table unread (
   counts text not null,
   PRIMARY KEY (user_id, room_id)
 );
+
+CREATE OR REPLACE FUNCTION account_data_key(body text, OUT room_id text, OUT type text)
+ RETURNS record
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case when right(body, 2) = '}}' then '' when r.part not like '%\\u%' then r.part::json #>> '{}' end,
+    case when t.part not like '%\\u%' then t.part::json #>> '{}' end
+  from substring(left(body, 2000) from '^\{"type":("(?:[^"\\]|\\.)*"),"content":\{') as t(part),
+    substring(right(body, 2000) from ',"roomId":("(?:[^"\\]|\\.)*")\}$') as r(part)
+$function$;
 
 CREATE OR REPLACE FUNCTION apply_access_token(rows json)
  RETURNS void
@@ -833,3 +871,133 @@ begin
   end if;
   return false;
 end $function$;
+
+CREATE OR REPLACE FUNCTION sweep_answer(state sweep, age interval, deleted json)
+ RETURNS json
+ LANGUAGE sql
+AS $function$
+  select json_build_object('kind', 'done', 'deleted', coalesce(deleted, '{}'), 'wait', case
+    when state.pos < state.ripe_pos then 0
+    when state.pos < state.seen_pos then
+      greatest(0, ceil(extract(epoch from state.seen_at + age - clock_timestamp()) * 1000))
+  end)
+$function$;
+
+CREATE OR REPLACE FUNCTION sweep_log(shard integer, owner_epoch bigint, up_to bigint, age interval, look integer)
+ RETURNS json
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  state sweep;
+  head bigint;
+  reach bigint;
+  going bigint[] := '{}';
+  staying bigint[] := '{}';
+  noted bigint[] := '{}';
+  readers tid[];
+  items tid[];
+  last_session bigint;
+  deleted json;
+begin
+  select * into state from sweep w where w.shard_id = shard;
+  if state.seen_at <= clock_timestamp() - age then
+    state.ripe_pos := state.seen_pos;
+  end if;
+  select max(x.pos) into reach from (
+    select l.pos from log l where l.shard_id = shard and l.pos > state.pos and l.pos <= least(state.ripe_pos, up_to)
+    order by l.pos limit look
+  ) x;
+  if state.shard_id is not null and reach is null and state.ripe_pos < state.seen_pos then
+    return sweep_answer(state, age, null);
+  end if;
+  if reach is not null then
+    select array_agg(w.goes) filter (where w.goes is not null), array_agg(w.pos) filter (where w.holder is not null),
+      array_agg(w.holder) filter (where w.kind = 4 and w.holder is not null),
+      array_agg(w.holder) filter (where w.kind = 20 and w.holder is not null), max(w.goes) filter (where w.kind = 23)
+    into going, staying, readers, items, last_session from sweep_walk(shard, state.pos, reach) w;
+  end if;
+
+  perform 1 from shard s where s.shard_id = shard and s.epoch = owner_epoch for no key update;
+  if not found then
+    return json_build_object('kind', 'fenced');
+  end if;
+  select l.pos into head from log l where l.shard_id = shard order by l.shard_id desc, l.pos desc limit 1;
+
+  with held as (update receipt c set kept_pos = c.pos where c.ctid = any (readers) returning c.pos)
+  select noted || array_agg(h.pos) into noted from held h;
+  with held as (update account_data d set kept_pos = d.pos where d.ctid = any (items) returning d.pos)
+  select noted || array_agg(h.pos) into noted from held h;
+  going := going || array(select unnest(staying) except select unnest(noted));
+  with gone as (
+    delete from log l where l.shard_id = shard and l.pos = any (going) and l.pos < head and l.txn_key is null
+      and l.kind in (4, 5, 20, 22, 23, 24)
+    returning l.kind
+  )
+  select json_object_agg(g.kind, g.n) into deleted from (select kind, count(*) as n from gone group by kind) g;
+
+  state.shard_id := shard;
+  state.pos := coalesce(reach, state.pos, 0);
+  state.session_pos := greatest(state.session_pos, last_session, 0);
+  if state.seen_at is null or state.ripe_pos = state.seen_pos then
+    state.ripe_pos := coalesce(state.ripe_pos, 0);
+    state.seen_pos := coalesce(head, 0);
+    state.seen_at := clock_timestamp();
+  end if;
+  insert into sweep select state.* on conflict (shard_id) do update
+  set pos = excluded.pos, ripe_pos = excluded.ripe_pos, seen_pos = excluded.seen_pos, seen_at = excluded.seen_at,
+    session_pos = excluded.session_pos;
+  return sweep_answer(state, age, deleted);
+end $function$;
+
+CREATE OR REPLACE FUNCTION sweep_walk(shard integer, after bigint, up_to bigint)
+ RETURNS TABLE(pos bigint, kind smallint, goes bigint, holder tid)
+ LANGUAGE sql
+ STABLE
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+  with walked as materialized (
+    select l.pos, l.kind, l.room_nid, l.user_id, l.body from log l
+    where l.shard_id = shard and l.pos > after and l.pos <= up_to and l.kind in (4, 5, 20, 22, 24) and l.txn_key is null
+  ), read as materialized (
+    select w.pos, w.room_nid, b."userId" as user_id, b."receiptType" as receipt_type, b."threadId" as thread_id
+    from walked w cross join lateral json_to_record(case when w.kind = 4 then w.body::json end)
+      as b("userId" text, "receiptType" text, "threadId" text)
+    where w.kind = 4
+  ), stored as materialized (
+    select w.pos, w.user_id, k.room_id, k.type from walked w cross join lateral account_data_key(w.body) as k
+    where w.kind = 20
+  ), last_session as (
+    select l.pos from log l where l.shard_id = shard and l.kind = 23 order by l.shard_id desc, l.pos desc limit 1
+  )
+  select r.pos, 4::smallint, case when c.pos > r.pos then r.pos when c.kept_pos < r.pos then c.kept_pos end,
+    case when c.pos = r.pos then c.ctid end
+  from read r join receipt c using (room_nid, user_id, receipt_type, thread_id)
+  union all
+  select s.pos, 20::smallint, case when d.pos > s.pos then s.pos when d.kept_pos < s.pos then d.kept_pos end,
+    case when d.pos = s.pos then d.ctid end
+  from stored s join account_data d using (user_id, room_id, type)
+  union all
+  select w.pos, w.kind, o.pos, null
+  from walked w
+    join log o on o.kind = w.kind and o.kind in (5, 22, 24)
+      and coalesce(o.user_id, o.room_nid::text) = coalesce(w.user_id, w.room_nid::text)
+      and hashtextextended(o.body, 0) = hashtextextended(w.body, 0)
+  where w.kind in (5, 22, 24) and o.shard_id = shard and o.pos < w.pos and o.body = w.body
+    and o.user_id is not distinct from w.user_id and o.room_nid is not distinct from w.room_nid
+    and (o.kind = 5 or o.pos <= (
+      select min(f.pos) from cursor f
+      where f.source = shard and f.kind = case o.kind when 22 then 'devices' else 'profile' end
+    ))
+  union all
+  select l.pos, l.kind, l.pos, null
+  from log l join last_session s on l.pos < s.pos
+  where l.shard_id = shard and l.kind = 23 and l.pos <= up_to
+$function$;

@@ -11,6 +11,7 @@ import { type DropReason, reportBus, targetOf } from './events.ts'
 import { type FrameKind, frameHeaderBytes, frameKind, singleFrame, toFrames } from './frame.ts'
 import { failureText, type Listener, LocalSubjects, type ServeHandler } from './local.ts'
 import type { NatsDial, NatsMessage } from './nats-client.ts'
+import { LateReplies } from './nats-late-replies.ts'
 import { type LinkSubscription, NatsLink } from './nats-link.ts'
 import { NatsPublications } from './nats-publications.ts'
 import { NatsRequests } from './nats-requests.ts'
@@ -42,6 +43,7 @@ export class NatsBus implements Bus {
   readonly #local = new LocalSubjects('nats')
   readonly #requests: NatsRequests
   readonly #publications: NatsPublications
+  readonly #late: LateReplies
   readonly #responders = new Map<NatsResponder, LinkSubscription>()
   readonly #askedHere = new Set<Promise<void>>()
   readonly #sender: number
@@ -63,8 +65,10 @@ export class NatsBus implements Bus {
     })
     this.#requests = new NatsRequests(settings.inbox, clock, this.#limits)
     this.#publications = new NatsPublications(clock, this.#limits)
+    this.#late = new LateReplies(clock, settings.maxUnconfirmedBytes)
     this.#link.onHealth((healthy) => {
-      if (!healthy) this.#forgetConnection()
+      if (healthy) this.#sendLate()
+      else this.#forgetConnection()
     })
   }
 
@@ -234,12 +238,18 @@ export class NatsBus implements Bus {
       return this.#refuse(to, `the reply is ${frames}`)
     }
     const outcome = this.#link.send(to, frames)
+    if (outcome === 'disconnected' && this.#late.keep(to, frames)) return
     if (outcome !== 'sent') this.#drop(subject, outcome)
+  }
+
+  #sendLate(): void {
+    for (const { to, frames } of this.#late.take()) this.#link.send(to, frames)
   }
 
   #refuse(to: string, text: string): void {
     const head = { kind: frameKind.failure, timeoutMs: 0, sender: this.#sender, stream: 0 }
-    this.#link.send(to, [singleFrame(head, text)])
+    const frames = [singleFrame(head, text)]
+    if (this.#link.send(to, frames) === 'disconnected') this.#late.keep(to, frames)
   }
 
   /** A message as frames for the present server, or why it cannot be sent. */

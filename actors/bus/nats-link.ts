@@ -10,6 +10,7 @@
 
 import { reportBus } from './events.ts'
 import type { NatsConnection, NatsDial, NatsMessage, NatsSubscription } from './nats-client.ts'
+import { natsRefusal } from './nats-refusal.ts'
 import { answeringServer } from './nats-probe.ts'
 import type { NatsAddress } from './nats-url.ts'
 import { type Clock, delay, type Random } from '../runtime/clock.ts'
@@ -167,7 +168,7 @@ export class NatsLink {
       if (!signal.aborted) return connection
       await connection.close()
     } catch (error) {
-      const reason = `NATS_URL (${address.label}): ${error instanceof Error ? error.message : String(error)}`
+      const reason = `NATS_URL (${address.label}): ${natsRefusal(error)}`
       if (!signal.aborted) reportBus({ kind: 'connect-failed', attempt, reason })
     }
     return undefined

@@ -1,6 +1,6 @@
 /** Joins the bus between processes: the only file that knows the NATS client library. */
 
-import { connect, createInbox } from '@nats-io/transport-node'
+import { connect, createInbox, type TlsOptions } from '@nats-io/transport-node'
 import { NatsBus } from './nats-bus.ts'
 import type { NatsDial } from './nats-client.ts'
 import { type NatsAddress, parseNatsUrl } from './nats-url.ts'
@@ -11,6 +11,8 @@ export interface NatsBusOptions {
   readonly url: string
   /** Name of this process in the server's monitoring. */
   readonly name: string
+  /** Files for TLS, which a `tls://` URL or the server demands. Without them the authorities that the system trusts count. */
+  readonly tls?: NatsTlsFiles
   readonly clock: Clock
   readonly random: Random
   /** How long `connectNatsBus` waits for the first connection, milliseconds. Default 5,000. */
@@ -23,6 +25,15 @@ export interface NatsBusOptions {
   readonly maxUnconfirmedBytes?: number
   /** How long closing waits for requests under way, milliseconds. Default 5,000. */
   readonly drainMs?: number
+}
+
+/** Paths of PEM files. */
+export interface NatsTlsFiles {
+  /** The authority that has signed the servers' certificates. */
+  readonly caFile?: string | undefined
+  /** A certificate of this process and its key, where the servers demand one. */
+  readonly certFile?: string | undefined
+  readonly keyFile?: string | undefined
 }
 
 const mebibyte = 1024 * 1024
@@ -45,18 +56,28 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<NatsBus> 
     drainMs: 5_000,
     ...options,
     address,
-    dial: dialler(address, options.name),
-    inbox: createInbox(),
+    dial: dialler(address, options),
+    inbox: createInbox(inboxPrefix(address)),
   })
   await bus.start()
   return bus
 }
 
 /**
+ * Whoever has a user of his own gets inboxes that bear its name, so that `nats.conf` can keep a gateway from reading or
+ * forging the replies to hosts.
+ */
+function inboxPrefix({ user }: NatsAddress): string {
+  return user !== undefined && /^[A-Za-z0-9_-]+$/.test(user) ? `_INBOX_${user}` : '_INBOX'
+}
+
+/**
  * How one connection to one server is made. The client's own reconnection stays off, for it would queue what is sent
  * meanwhile; `nats-link.ts` makes the next connection.
  */
-function dialler(address: NatsAddress, name: string): NatsDial {
+function dialler(address: NatsAddress, { name, tls = {} }: NatsBusOptions): NatsDial {
+  const files = Object.fromEntries(Object.entries(tls).filter(([, path]) => path !== undefined))
+  const wantsTls = address.tls || Object.keys(files).length > 0
   return (server, timeoutMs) =>
     connect({
       servers: [server],
@@ -71,6 +92,12 @@ function dialler(address: NatsAddress, name: string): NatsDial {
       ...(address.user === undefined ? {} : { user: address.user }),
       ...(address.pass === undefined ? {} : { pass: address.pass }),
       ...(address.token === undefined ? {} : { token: address.token }),
-      ...(address.tls ? { tls: {} } : {}),
+      // All of it goes to the handshake. Without `host` a certificate for an IP address would be compared with `localhost`.
+      ...(wantsTls ? { tls: { ...files, host: hostOf(server) } as TlsOptions } : {}),
     })
+}
+
+/** The host of `host:port`, an IPv6 address without its brackets. */
+function hostOf(server: string): string {
+  return server.slice(0, server.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')
 }

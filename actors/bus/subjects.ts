@@ -38,5 +38,11 @@ export function hostSubject(hostId: string): Subject {
   return `host.${hostId}` as Subject
 }
 
+/** Requests to one host for what only it knows, by whoever shows it to operators. `hostId` is decimal text of 63 bits. */
+export function statusSubject(hostId: string): Subject {
+  if (!/^[0-9]{1,19}$/.test(hostId)) throw new RangeError('not a host id')
+  return `status.${hostId}` as Subject
+}
+
 /** On which a host says that it drains or leaves, so that others claim at once. */
 export const ownershipSubject: Subject = 'ownership' as Subject

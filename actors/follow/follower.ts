@@ -32,6 +32,8 @@ export interface HostFeedOptions {
 /** Between two polls of all heads while all is well, and while it is not. Milliseconds. */
 const calmPollMs = 3000
 const alertPollMs = 1000
+/** For so long after a reconnection not all is well: a node of the bus may not know yet who listens at the others. */
+const alertMs = 10_000
 /** A head that the chain has not reached after so long was announced by a message that is lost. Milliseconds. */
 const lostAfterMs = 1000
 
@@ -51,6 +53,8 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   #hostSubscription: Promise<BusSubscription> | undefined
   #heads: Promise<Heads> | undefined
   #pollTimer: Timer | undefined
+  #alertUntilMs = Number.NEGATIVE_INFINITY
+  #endHealth: (() => void) | undefined
   #incarnation = 0
   #closed = false
 
@@ -79,10 +83,12 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     this.#subscriptions = await Promise.all(subscribing)
     await this.poll()
     this.#schedulePoll()
+    this.#endHealth = this.#options.bus.onHealth(() => this.#beAlert())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
+    this.#endHealth?.()
     this.#pollTimer?.cancel()
     this.#requests.close()
     this.#leaveHost()
@@ -332,10 +338,24 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     })
   }
 
+  #beAlert(): void {
+    this.#alertUntilMs = this.#options.clock.monotonic() + alertMs
+    // While a poll is under way there is no timer, and the next one is set by the time that now holds.
+    if (this.#pollTimer === undefined) return
+    this.#pollTimer.cancel()
+    this.#schedulePoll()
+  }
+
+  #isCalm(): boolean {
+    const { bus, clock } = this.#options
+    if (!bus.healthy || clock.monotonic() < this.#alertUntilMs) return false
+    return this.#chains.every((chain) => chain.proven !== undefined)
+  }
+
   #schedulePoll(): void {
     if (this.#closed) return
-    const calm = this.#options.bus.healthy && this.#chains.every((chain) => chain.proven !== undefined)
-    this.#pollTimer = this.#options.clock.after(calm ? calmPollMs : alertPollMs, () => {
+    this.#pollTimer = this.#options.clock.after(this.#isCalm() ? calmPollMs : alertPollMs, () => {
+      this.#pollTimer = undefined
       this.poll()
         .catch((error: unknown) => reportFollow({ what: 'poll-failed', error }))
         .finally(() => this.#schedulePoll())

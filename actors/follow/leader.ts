@@ -93,6 +93,18 @@ export class FollowLeader implements AsyncDisposable {
     await Promise.allSettled(this.#closing)
   }
 
+  /** How many other hosts follow each shard of this host. */
+  followers(): ReadonlyMap<number, number> {
+    const now = this.#options.clock.monotonic()
+    const counts = new Map<number, number>()
+    for (const [shard, led] of this.#shards) {
+      let count = 0
+      for (const { renewedAt } of led.followers.values()) if (now - renewedAt <= renewalMs) count++
+      counts.set(shard, count)
+    }
+    return counts
+  }
+
   /** Resolves when other hosts can ask to follow the shard. */
   async #changeShard(change: ShardChange): Promise<void> {
     const { shard, epoch, head } = change

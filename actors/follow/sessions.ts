@@ -13,7 +13,7 @@ import type { Clock, Timer } from '../runtime/clock.ts'
 import type { CommittedBatch } from '../runtime/committed.ts'
 import { reportFollow } from './events.ts'
 
-/** Which sessions of a user ended. `everybody`: the database may have lost commits, so nothing is certain of any session. */
+/** Which sessions of a user ended. `everybody`: nothing is certain of any session, for the database may have lost commits, or rows were missed. */
 export interface EndedSession {
   readonly userId: UserId | 'everybody'
   readonly deviceIds: readonly string[] | 'all'
@@ -85,9 +85,9 @@ export class SessionRows implements AsyncDisposable {
   }
 
   async #read(after: number[]): Promise<void> {
-    const { incarnation, ended } = await readEndedSessions(this.#reads, after)
-    if (incarnation !== this.#incarnation) {
-      // The logs may have gone back, and sessions with them.
+    const { incarnation, ended, missed } = await readEndedSessions(this.#reads, after)
+    if (incarnation !== this.#incarnation || missed) {
+      // The logs may have gone back, and sessions with them; or this process has slept while rows came and were swept away.
       await this.#begin()
       for (const listener of this.#listeners) listener({ userId: 'everybody', deviceIds: 'all' })
       return

@@ -11,7 +11,9 @@ import type { RuleId } from '#protocol/auth/verdict.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { buildEvent, type BuiltEvent } from '#protocol/events/build.ts'
 import { membershipOf } from '#protocol/events/read/membership.ts'
+import { predecessorOf } from '#protocol/events/read/predecessor.ts'
 import type { EventId } from '#protocol/ids/event-id.ts'
+import type { RoomId } from '#protocol/ids/room-id.ts'
 import { isUserId, type UserId } from '#protocol/ids/user-id.ts'
 import { JsonError, type JsonObject } from '#protocol/json/types.ts'
 import { relationOf } from '#protocol/relations/relates-to.ts'
@@ -22,6 +24,7 @@ import type { Membership } from '#storage/log-kinds.ts'
 import type { LogRef } from '#storage/writes.ts'
 import type { Batch } from './batch.ts'
 import type { RoomCore } from './core.ts'
+import { explicitIdOf, hashOfBuilt } from './reference-hashes.ts'
 import type { StateEvent } from './state.ts'
 
 /** A client's transaction. */
@@ -48,6 +51,8 @@ export interface PreparedEvent {
   readonly nid: number
   readonly draft: EventDraft
   readonly built: BuiltEvent
+  /** In versions 1 and 2. */
+  readonly referenceHash: string | undefined
   /** For a state event. */
   readonly state: { readonly event: StateEvent; readonly update: TrieUpdate } | undefined
   readonly member: MemberChangeColumns | undefined
@@ -58,6 +63,8 @@ export interface MemberChangeColumns {
   readonly userId: UserId
   readonly membership: Membership
   readonly prevMembership: Membership | undefined
+  /** The room that this one replaces, where the user comes in. */
+  readonly predecessor: RoomId | undefined
 }
 
 /** Rules that are broken by what an event says, whoever says it. */
@@ -71,11 +78,13 @@ const malformedRules: ReadonlySet<RuleId> = new Set<RuleId>([
   'power_levels.malformed',
 ])
 
-/** The number and time that a new event gets. */
+/** What a new event gets that does not follow from the room and from what is wanted: `RoomServices.stamp`. */
 export interface EventStamp {
   readonly nid: number
   /** Milliseconds since the epoch. */
   readonly ts: number
+  /** Its id, in versions 1 and 2. */
+  readonly eventId: EventId | undefined
 }
 
 /**
@@ -110,10 +119,20 @@ interface BuiltDraft {
 
 function prepared(room: RoomCore, { draft, built, nid, previous }: BuiltDraft): PreparedEvent {
   const { type, stateKey, sender, content } = draft
-  if (stateKey === undefined) return { nid, draft, built, state: undefined, member: undefined }
-  const event: StateEvent = { nid, eventId: built.eventId, type, stateKey, sender, content }
+  const referenceHash = hashOfBuilt(room.rules, built)
+  if (stateKey === undefined) {
+    return { nid, draft, built, referenceHash, state: undefined, member: undefined }
+  }
+  const event: StateEvent = { nid, eventId: built.eventId, type, stateKey, sender, content, referenceHash }
   const update = room.state.prepare(type, stateKey, nid)
-  return { nid, draft, built, state: { event, update }, member: memberColumns(draft, previous) }
+  return {
+    nid,
+    draft,
+    built,
+    referenceHash,
+    state: { event, update },
+    member: memberColumns(room, draft, previous),
+  }
 }
 
 function authorise(room: RoomCore, built: BuiltEvent): void {
@@ -124,10 +143,10 @@ function authorise(room: RoomCore, built: BuiltEvent): void {
 }
 
 function build(room: RoomCore, draft: EventDraft, stamp: EventStamp): BuiltEvent {
-  const authEvents: EventId[] = []
+  const authEvents: StateEvent[] = []
   for (const [type, stateKey] of authEventKeys(room.rules, draft)) {
     const event = room.state.lookup(type, stateKey)
-    if (event !== undefined) authEvents.push(event.eventId)
+    if (event !== undefined) authEvents.push(event)
   }
   let depth = 0
   for (const tip of room.tips) depth = Math.max(depth, tip.depth)
@@ -139,10 +158,11 @@ function build(room: RoomCore, draft: EventDraft, stamp: EventStamp): BuiltEvent
       roomId: room.roomId,
       content: draft.content,
       prevEvents: room.tips.map((tip) => tip.eventId),
-      authEvents,
+      authEvents: authEvents.map((event) => event.eventId),
       depth: Math.min(depth + 1, Number.MAX_SAFE_INTEGER),
       originServerTs: stamp.ts,
       redacts: draft.redacts,
+      explicitId: stamp.eventId && explicitIdOf(stamp.eventId, [...room.tips, ...authEvents]),
     })
   } catch (error) {
     if (!(error instanceof JsonError)) throw error
@@ -152,20 +172,27 @@ function build(room: RoomCore, draft: EventDraft, stamp: EventStamp): BuiltEvent
   }
 }
 
-function memberColumns(draft: EventDraft, previous: StateEvent | undefined): MemberChangeColumns | undefined {
+function memberColumns(
+  room: RoomCore,
+  draft: EventDraft,
+  previous: StateEvent | undefined,
+): MemberChangeColumns | undefined {
   const membership = membershipOf(draft.content)
   const userId = draft.stateKey
   if (draft.type !== 'm.room.member' || membership === undefined) return undefined
   if (userId === undefined || !isUserId(userId)) return undefined
-  return { userId, membership, prevMembership: previous && membershipOf(previous.content) }
+  const prevMembership = previous && membershipOf(previous.content)
+  const comesIn = membership === 'join' && prevMembership !== 'join'
+  const predecessor = comesIn ? predecessorOf(room.create().content) : undefined
+  return { userId, membership, prevMembership, predecessor }
 }
 
 /** Puts a prepared event behind everything that the room has, and its rows into the batch. */
 export function appendEvent(room: RoomCore, batch: Batch, event: PreparedEvent): LogRef {
-  const { built, draft, member, nid, state } = event
+  const { built, draft, member, nid, referenceHash, state } = event
   if (state !== undefined) applyState(room, batch, state)
   if (member !== undefined && batch.isLocal(member.userId)) room.addUserShard(member.userId)
-  room.tips = [{ nid, eventId: built.eventId, depth: built.pdu.depth }]
+  room.tips = [{ nid, eventId: built.eventId, depth: built.pdu.depth, referenceHash }]
   const row = {
     kind: 'event',
     roomNid: room.roomNid,
@@ -173,14 +200,16 @@ export function appendEvent(room: RoomCore, batch: Batch, event: PreparedEvent):
     ...(member === undefined ? undefined : definedColumns(member)),
   } as const
   const txnKey = draft.txn?.key
+  const body = member === undefined || !batch.isLocal(member.userId) ? undefined : memberBody(member)
   const ref = batch.append(
     {
       ...row,
       eventNid: nid,
       userShards: room.userShards,
       ...(txnKey === undefined ? undefined : { txnKey }),
+      ...(body === undefined ? undefined : { body: JSON.stringify(body) }),
     },
-    { ...row, roomId: room.roomId, event: storedEvent(event) },
+    { ...row, roomId: room.roomId, event: storedEvent(event), body },
   )
   putEvent(room, batch, { event, ref })
   putRelation(room, batch, { event, ref })
@@ -196,6 +225,11 @@ function definedColumns(member: MemberChangeColumns): {
 } {
   const { userId, membership, prevMembership } = member
   return { userId, membership, ...(prevMembership === undefined ? undefined : { prevMembership }) }
+}
+
+/** What only the user's own actor needs to know of his coming: see `logKinds.event`. */
+function memberBody({ predecessor }: MemberChangeColumns): JsonObject | undefined {
+  return predecessor === undefined ? undefined : { predecessor }
 }
 
 function putEvent(room: RoomCore, batch: Batch, { event, ref }: { event: PreparedEvent; ref: LogRef }): void {

@@ -5,11 +5,13 @@
 
 import { MatrixError } from '#protocol/errors.ts'
 import { isMembership } from '#protocol/events/read/membership.ts'
+import { levelOf } from '#protocol/events/read/power-levels.ts'
 import { isUserId } from '#protocol/ids/user-id.ts'
 import { field, isJsonObject, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
+import type { RoomVersionRules } from '#protocol/versions/rules.ts'
 import type { NewState } from './messages.ts'
 
-type Check = (content: JsonObject, state: NewState) => string | undefined
+type Check = (content: JsonObject, state: NewState, rules: RoomVersionRules) => string | undefined
 
 const singleLevels = [
   'ban',
@@ -27,7 +29,8 @@ const guestAccesses: ReadonlySet<string> = new Set(['can_join', 'forbidden'])
 const checks: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['m.room.power_levels', powerLevelsFault],
   ['m.room.member', memberFault],
-  ['m.room.join_rules', joinRulesFault],
+  // Conditions in `allow` that cannot be read let nobody in: that is how clients of rooms with new kinds of conditions see them, too.
+  ['m.room.join_rules', (content) => requiredString(content, 'join_rule')],
   ['m.room.history_visibility', (content) => memberOf(content, 'history_visibility', visibilities)],
   ['m.room.guest_access', (content) => memberOf(content, 'guest_access', guestAccesses)],
   ['m.room.name', (content) => optionalString(content, 'name')],
@@ -40,27 +43,37 @@ const checks: ReadonlyMap<string, Check> = new Map<string, Check>([
   ],
   ['m.room.pinned_events', pinnedEventsFault],
   ['m.room.server_acl', serverAclFault],
+  ['m.room.aliases', aliasesFault],
 ])
 
 /**
  * Throws M_BAD_JSON with a sentence that names the field if a local client must not set this content, M_BAD_ALIAS for an alias that
  * does not point to the room. `present` is the content that would be replaced.
  */
-export function checkContent(state: NewState, present: JsonObject | undefined): void {
-  const fault = checks.get(state.type)?.(state.content, state)
+export function checkContent(
+  rules: RoomVersionRules,
+  state: NewState,
+  present: JsonObject | undefined,
+): void {
+  const fault = checks.get(state.type)?.(state.content, state, rules)
   if (fault !== undefined) throw new MatrixError('M_BAD_JSON', `In ${state.type}, ${fault}.`)
   if (state.type === 'm.room.canonical_alias') checkAliases(state.content, present)
 }
 
-function powerLevelsFault(content: JsonObject): string | undefined {
+/** Before version 10 a level may also be the text of an integer, because rooms have such that their moderators send again. */
+function powerLevelsFault(
+  content: JsonObject,
+  _state: NewState,
+  rules: RoomVersionRules,
+): string | undefined {
   for (const name of singleLevels) {
-    if (Object.hasOwn(content, name) && !Number.isSafeInteger(content[name]))
+    if (Object.hasOwn(content, name) && levelOf(rules, content[name]) === undefined)
       return `${name} must be an integer`
   }
   for (const name of ['events', 'notifications', 'users']) {
     const map = field(content, name)
     if (map === undefined) continue
-    if (!isJsonObject(map) || !Object.values(map).every((level) => Number.isSafeInteger(level))) {
+    if (!isJsonObject(map) || !Object.values(map).every((level) => levelOf(rules, level) !== undefined)) {
       return `${name} must be an object of integers`
     }
     if (name === 'users' && !Object.keys(map).every(isUserId)) return 'users must have user ids as keys'
@@ -74,14 +87,6 @@ function memberFault(content: JsonObject, state: NewState): string | undefined {
     return 'membership must be one that is known'
   if (!isUserId(state.stateKey)) return 'the state key must be a user id'
   return optionalString(content, 'displayname') ?? optionalString(content, 'avatar_url')
-}
-
-function joinRulesFault(content: JsonObject): string | undefined {
-  const allow = field(content, 'allow')
-  if (allow !== undefined && !(Array.isArray(allow) && allow.every(isJsonObject))) {
-    return 'allow must be a list of conditions'
-  }
-  return requiredString(content, 'join_rule')
 }
 
 function pinnedEventsFault(content: JsonObject): string | undefined {
@@ -98,6 +103,14 @@ function serverAclFault(content: JsonObject): string | undefined {
     }
   }
   return undefined
+}
+
+/** `m.room.aliases` means something until version 5; afterwards it is an event like any other. */
+function aliasesFault(content: JsonObject, _state: NewState, rules: RoomVersionRules): string | undefined {
+  if (!rules.aliasesSpecialCase) return undefined
+  const aliases = field(content, 'aliases')
+  const good = Array.isArray(aliases) && aliases.every((alias) => typeof alias === 'string')
+  return good ? undefined : 'aliases must be a list of aliases'
 }
 
 function memberOf(content: JsonObject, name: string, values: ReadonlySet<string>): string | undefined {

@@ -16,6 +16,8 @@ export interface Tip {
   readonly nid: number
   readonly eventId: EventId
   readonly depth: number
+  /** By which the next event refers to it in versions 1 and 2 (`reference-hashes.ts`). */
+  readonly referenceHash: string | undefined
 }
 
 /** Numbers for new events, a block at a time. */

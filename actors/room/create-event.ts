@@ -4,6 +4,7 @@ import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
 import type { RoomVersionRules } from '#protocol/versions/rules.ts'
+import { createEventId, explicitIdOf } from './reference-hashes.ts'
 
 /** What a create event is made of. Whoever asks for a room and the room's actor build the same event from the same fields. */
 export interface CreateEventFields {
@@ -15,11 +16,12 @@ export interface CreateEventFields {
   readonly roomId: RoomId | undefined
 }
 
-/** The create event of a room, and the room's id. Throws M_TOO_LARGE, M_UNSUPPORTED_ROOM_VERSION, JsonError. */
+/** The create event of a room, and the room's id. Throws M_TOO_LARGE, JsonError. */
 export function buildCreateEvent(
   rules: RoomVersionRules,
   fields: CreateEventFields,
 ): { built: BuiltEvent; roomId: RoomId } {
+  const chosenId = createEventId(rules, fields.roomId)
   const built = buildEvent(rules, {
     type: 'm.room.create',
     stateKey: '',
@@ -30,6 +32,7 @@ export function buildCreateEvent(
     authEvents: [],
     depth: 1,
     roomId: rules.roomIdIsCreateHash ? undefined : fields.roomId,
+    explicitId: chosenId && explicitIdOf(chosenId, []),
   })
   return {
     built,

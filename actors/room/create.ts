@@ -13,6 +13,7 @@ import { buildCreateEvent } from './create-event.ts'
 import { stateSource } from './load.ts'
 import { checkInvitable, profileContent } from './membership.ts'
 import type { CreateRoom } from './messages.ts'
+import { hashOfBuilt } from './reference-hashes.ts'
 import type { RoomServices } from './services.ts'
 import { RoomState } from './state.ts'
 
@@ -30,7 +31,7 @@ export async function createRoom(
   if (roomId !== request.roomId)
     throw new MatrixError('M_INVALID_PARAM', 'The room id is not that of the create event.')
   const identity = { roomId, roomNid: await newRoomNumber(), rules, shardCount: services.shardCount }
-  const state = new RoomState(emptyRoot, stateSource(services.context.reads, identity.roomNid))
+  const state = new RoomState(emptyRoot, stateSource(services.context.reads, identity))
   const room = new RoomCore(identity, state, [], 0n)
   const batch = services.batch()
   batch.writes.put('room', {
@@ -47,7 +48,7 @@ export async function createRoom(
     content: request.createContent,
   }
   appendEvent(room, batch, prepareCreate(room, create, built, await services.nextNumber()))
-  for (const draft of firstEvents(services, request)) await addEvent(room, services, { batch, draft })
+  for (const draft of firstEvents(services, rules, request)) await addEvent(room, services, { batch, draft })
   services.decide(batch)
   return room
 }
@@ -55,7 +56,12 @@ export async function createRoom(
 /** Whether an existing room is the one that is asked for. */
 export async function isSameRoom(room: RoomCore, request: CreateRoom): Promise<boolean> {
   const create = await room.state.settle(() => room.create())
-  return buildCreate(requireRules(request.version), request).built.eventId === create.eventId
+  const { built } = buildCreate(room.rules, request)
+  return (
+    request.version === room.rules.id &&
+    built.eventId === create.eventId &&
+    hashOfBuilt(room.rules, built) === create.referenceHash
+  )
 }
 
 function buildCreate(rules: RoomVersionRules, request: CreateRoom): ReturnType<typeof buildCreateEvent> {
@@ -79,11 +85,15 @@ async function addEvent(
   services: RoomServices,
   { batch, draft }: { batch: Batch; draft: EventDraft },
 ): Promise<void> {
-  const stamp = { nid: await services.nextNumber(), ts: services.context.clock.now() }
+  const stamp = services.stamp(room, draft.sender, await services.nextNumber())
   appendEvent(room, batch, prepareEvent(room, draft, stamp))
 }
 
-function* firstEvents(services: RoomServices, request: CreateRoom): Generator<EventDraft> {
+function* firstEvents(
+  services: RoomServices,
+  rules: RoomVersionRules,
+  request: CreateRoom,
+): Generator<EventDraft> {
   const { sender } = request
   yield {
     type: 'm.room.member',
@@ -92,7 +102,7 @@ function* firstEvents(services: RoomServices, request: CreateRoom): Generator<Ev
     content: { ...profileContent(request.profile), membership: 'join' },
   }
   for (const state of request.state) {
-    checkContent(state, undefined)
+    checkContent(rules, state, undefined)
     if (state.type === 'm.room.member' && isUserId(state.stateKey)) checkInvitable(services, state.stateKey)
     yield { ...state, sender }
   }

@@ -2,13 +2,15 @@
 
 import type { Pdu } from '#protocol/events/pdu.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
+import type { RoomVersionRules } from '#protocol/versions/rules.ts'
 import { rulesFor } from '#protocol/versions/table.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import type { Reads } from '#storage/reads.ts'
 import { recentEvents, roomStanding } from '#storage/rooms/activation.ts'
 import { readEventsByNid } from '#storage/rooms/events.ts'
 import { readStateNodes } from '#storage/rooms/rooms.ts'
-import { RoomCore, type Tip } from './core.ts'
+import { RoomCore, type RoomIdentity, type Tip } from './core.ts'
+import { hashOfStored } from './reference-hashes.ts'
 import { RoomState, type StateEvent, type StateSource } from './state.ts'
 
 const windowSize = 1000
@@ -27,30 +29,37 @@ export async function loadRoom(
     readEventsByNid(reads, standing.tips),
     recentEvents(reads, standing.roomNid, windowSize),
   ])
-  const state = new RoomState(standing.root, stateSource(reads, standing.roomNid))
   const identity = { roomId, roomNid: standing.roomNid, rules, shardCount }
-  const room = new RoomCore(identity, state, tipEvents.map(tipOf), standing.userShards)
+  const state = new RoomState(standing.root, stateSource(reads, identity))
+  const tips = tipEvents.map((event) => tipOf(rules, event))
+  const room = new RoomCore(identity, state, tips, standing.userShards)
   for (const event of recent) room.recent.add(event.eventId, event.pos, event.txnKey)
   return room
 }
 
 /** Nodes and events of a room's state from Postgres. */
-export function stateSource(reads: Reads, roomNid: number): StateSource {
+export function stateSource(
+  reads: Reads,
+  { roomNid, rules }: Pick<RoomIdentity, 'roomNid' | 'rules'>,
+): StateSource {
   return {
     nodes: (ids) => readStateNodes(reads, roomNid, ids),
-    events: async (nids) => (await readEventsByNid(reads, nids)).flatMap(stateEventOf),
+    events: async (nids) =>
+      (await readEventsByNid(reads, nids)).flatMap((event) => stateEventOf(rules, event)),
   }
 }
 
-function stateEventOf(event: StoredEvent): StateEvent[] {
+function stateEventOf(rules: RoomVersionRules, event: StoredEvent): StateEvent[] {
   const { eventId, nid, sender, stateKey, type } = event
-  return stateKey === undefined
-    ? []
-    : [{ nid, eventId, type, stateKey, sender, content: pduOf(event).content }]
+  if (stateKey === undefined) return []
+  const pdu = pduOf(event)
+  const referenceHash = hashOfStored(rules, pdu)
+  return [{ nid, eventId, type, stateKey, sender, content: pdu.content, referenceHash }]
 }
 
-function tipOf(event: StoredEvent): Tip {
-  return { nid: event.nid, eventId: event.eventId, depth: pduOf(event).depth }
+function tipOf(rules: RoomVersionRules, event: StoredEvent): Tip {
+  const pdu = pduOf(event)
+  return { nid: event.nid, eventId: event.eventId, depth: pdu.depth, referenceHash: hashOfStored(rules, pdu) }
 }
 
 function pduOf(event: StoredEvent): Pdu {

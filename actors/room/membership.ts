@@ -95,6 +95,8 @@ function checkAction(services: RoomServices, view: RoomView, request: ChangeMemb
   if (own && sender !== target) throw forbidden('Nobody can do this for another.')
   if (!own && membershipIn(view, sender) !== 'join') throw forbidden('You are not in the room.')
   if (action === 'invite') checkInvitable(services, target)
+  if (action === 'knock' && !view.rules.knocking)
+    throw forbidden('Rooms of this version do not accept knocks.')
   if (action === 'leave' && view.lookup('m.room.member', target) === undefined) {
     throw forbidden('You are not in the room.')
   }

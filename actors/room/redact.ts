@@ -1,7 +1,7 @@
 /** Redactions. Client-server API v1.19, "Redactions"; what is left of an event is a matter of the room version. */
 
 import { MatrixError } from '#protocol/errors.ts'
-import { viewRoom, membershipIn, type RoomView } from '#protocol/auth/room-view.ts'
+import type { RoomView } from '#protocol/auth/room-view.ts'
 import type { Pdu } from '#protocol/events/pdu.ts'
 import { redact } from '#protocol/events/redact.ts'
 import { canonicalJson } from '#protocol/json/canonical.ts'
@@ -11,6 +11,7 @@ import { placedEvent } from '#storage/rooms/placed-events.ts'
 import type { Batch } from './batch.ts'
 import type { EventDraft } from './append.ts'
 import type { RoomCore } from './core.ts'
+import { joinedView } from './joined-view.ts'
 import type { RedactEvent } from './messages.ts'
 import type { EventReply, RoomServices } from './services.ts'
 import { clientTxn } from './transaction.ts'
@@ -27,7 +28,8 @@ export async function redactEvent(
   const txn = clientTxn(room, 'redact', request)
   const earlier = await services.eventOfTxn(room, txn.key)
   if (earlier !== undefined) return { eventId: earlier }
-  const view = await viewFor(room, request.sender)
+  // Nobody outside learns which events there are.
+  const view = await joinedView(room, request.sender)
   const target = (await placedEvent(services.context.reads, room.roomNid, request.target))?.event
   if (target === undefined) throw new MatrixError('M_NOT_FOUND', 'The room has no such event.')
   checkPower(view, request.sender, target)
@@ -42,16 +44,6 @@ export async function redactEvent(
     applyRedaction(room, batch, { target, nid }),
   )
   return { eventId }
-}
-
-/** The room as the rules see it. Throws M_FORBIDDEN unless the user is joined: nobody else learns which events there are. */
-async function viewFor(room: RoomCore, userId: UserId): Promise<RoomView> {
-  return room.state.settle(() => {
-    const view = viewRoom(room.rules, room.create(), (type, stateKey) => room.state.lookup(type, stateKey))
-    if (membershipIn(view, userId) !== 'join')
-      throw new MatrixError('M_FORBIDDEN', 'You are not in the room.')
-    return view
-  })
 }
 
 function checkPower(view: RoomView, sender: UserId, target: StoredEvent): void {

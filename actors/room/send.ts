@@ -7,6 +7,7 @@ import { relationOf } from '#protocol/relations/relates-to.ts'
 import type { ClientTxn, EventDraft } from './append.ts'
 import { checkContent } from './content-rules.ts'
 import type { RoomCore } from './core.ts'
+import { joinedView } from './joined-view.ts'
 import { changeMemberContent } from './membership.ts'
 import type { RedactEvent, SendEvent, SendState } from './messages.ts'
 import { redactEvent } from './redact.ts'
@@ -80,7 +81,9 @@ export async function sendState(
   if (present !== undefined && present.sender === sender && isSameJson(present.content, content)) {
     return { eventId: present.eventId }
   }
-  checkContent(request, present?.content)
+  checkContent(room.rules, request, present?.content)
+  // The rules of those versions ask for no membership here, so that anybody could write into any room.
+  if (type === 'm.room.aliases' && room.rules.aliasesSpecialCase) await joinedView(room, sender)
   if (type === 'm.room.member') return changeMemberContent(room, services, request)
   const { eventId } = await services.post(room, { type, stateKey, sender, content })
   return { eventId }

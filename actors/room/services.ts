@@ -5,9 +5,10 @@ import type { EventId } from '#protocol/ids/event-id.ts'
 import { eventOfTxn } from '#storage/rooms/transactions.ts'
 import type { LogRef } from '#storage/writes.ts'
 import type { ActorContext } from '../runtime/contract.ts'
-import { appendEvent, prepareEvent, type EventDraft, type PreparedEvent } from './append.ts'
+import { appendEvent, prepareEvent, type EventDraft, type EventStamp, type PreparedEvent } from './append.ts'
 import { Batch } from './batch.ts'
 import type { EventNumbers, RoomCore } from './core.ts'
+import { chooseEventId } from './reference-hashes.ts'
 
 export interface RoomServicesOptions {
   readonly context: ActorContext
@@ -68,6 +69,12 @@ export class RoomServices {
     return nid ?? this.numbers.refill().then(() => this.nextNumber())
   }
 
+  /** What an event that a local user wants now gets beside its number. */
+  stamp(room: RoomCore, sender: UserId, nid: number): EventStamp {
+    const { clock, random } = this.context
+    return { nid, ts: clock.now(), eventId: chooseEventId(room.rules, sender, random) }
+  }
+
   /** The event that an earlier request with this transaction key has made. */
   eventOfTxn(room: RoomCore, key: string): EventId | undefined | Promise<EventId | undefined> {
     const known = room.recent.eventOf(key)
@@ -95,7 +102,7 @@ export class RoomServices {
     nid: number,
     extra: ((batch: Batch, nid: number) => void) | undefined,
   ): Posted | Promise<Posted> {
-    const stamp = { nid, ts: this.context.clock.now() }
+    const stamp = this.stamp(room, draft.sender, nid)
     const event = room.state.settle(() => prepareEvent(room, draft, stamp))
     if (event instanceof Promise) return event.then((ready) => this.#append(room, ready, extra))
     return this.#append(room, event, extra)

@@ -21,6 +21,8 @@ export interface StateEvent {
   readonly stateKey: string
   readonly sender: UserId
   readonly content: JsonObject
+  /** By which other events refer to it in versions 1 and 2 (`reference-hashes.ts`); a redaction does not change it. */
+  readonly referenceHash: string | undefined
 }
 
 /** Where a state gets what it does not hold. */

@@ -11,6 +11,8 @@
  *
  * Replies: an answer is released when the latest decision at the end of its turn is durable, and only while this host's lease is valid.
  * An activation that is gone may still have decisions on their way; its successor loads after the last of them is settled.
+ *
+ * A turn that does not end (`turn-watch.ts`) is told, and in the end its activation is discarded without it.
  */
 
 import { MatrixError } from '#protocol/errors.ts'
@@ -24,6 +26,7 @@ import { HeldReplies } from './held-replies.ts'
 import type { Lane } from './lane.ts'
 import { Mailbox } from './mailbox.ts'
 import type { ActivationServices } from './services.ts'
+import type { TurnHolder } from './turn-watch.ts'
 
 export type ActivationState = 'loading' | 'active' | 'draining' | 'gone'
 
@@ -48,7 +51,7 @@ export interface ActivationOptions {
   readonly onEnd: (activation: Activation) => void
 }
 
-export class Activation {
+export class Activation implements TurnHolder {
   readonly key: string
   readonly lane: Lane
   readonly definition: AnyDefinition
@@ -183,6 +186,31 @@ export class Activation {
     this.#end()
   }
 
+  /** For `TurnWatch`: tells of a turn that lasts, by the kind of its request alone. */
+  turnLasts(): void {
+    const { kind } = this.definition
+    const request = this.#current?.request.kind ?? ''
+    reportActivation({ kind, key: this.key, what: 'stuck', request })
+  }
+
+  /**
+   * For `TurnWatch`: ends the activation without its turn. Nothing that the turn still does counts: being gone, the activation takes no decision,
+   * no message to itself and no answer, so that a successor may load before the turn ends.
+   */
+  abandonTurn(ms: number): void {
+    const call = this.#current
+    if (call === undefined) return
+    if (this.#state !== 'gone') {
+      this.#killed(call)
+      this.discard(
+        'a turn did not end',
+        new Error(`the turn of ${call.request.kind} did not end in ${ms} ms`),
+      )
+    }
+    this.#current = undefined
+    this.#end()
+  }
+
   async #load(predecessor: Activation | undefined): Promise<void> {
     const context = new ActivationContext(this)
     try {
@@ -244,13 +272,16 @@ export class Activation {
       this.#turnOver()
       return true
     }
+    this.services.turns.begin(this)
     void result.then(
       (value) => {
+        this.services.turns.end(this)
         this.#answer(call, value)
         this.#turnOver()
         this.#pump()
       },
       (error: unknown) => {
+        this.services.turns.end(this)
         this.#threw(call, error)
         this.#turnOver()
         this.#pump()

@@ -2,7 +2,8 @@
 
 import type { Bus } from '../bus/bus.ts'
 import { logSubject } from '../bus/subjects.ts'
-import type { Clock } from './clock.ts'
+import type { Clock, Random } from './clock.ts'
+import { tellOwnership } from './ownership-messages.ts'
 
 interface Announcement {
   epoch: number
@@ -13,6 +14,12 @@ interface Announcement {
 }
 
 const intervalMs = 50
+/**
+ * What was sent on a connection just before it was lost may be lost too, and a new one may lead to a node that does not know
+ * yet who listens at the others. So after each reconnection all heads are announced again, at these times, and with them that
+ * replies may be missing; whoever missed something then asks for it.
+ */
+const againMs = [0, 300, 1000, 3000]
 
 export class Announcer {
   readonly #bus: Bus
@@ -20,9 +27,14 @@ export class Announcer {
   readonly #shards = new Map<number, Announcement>()
   #armed = false
 
-  constructor(bus: Bus, clock: Clock) {
+  constructor(bus: Bus, clock: Clock, random: Random) {
     this.#bus = bus
     this.#clock = clock
+    bus.onHealth((healthy) => {
+      if (!healthy) return
+      const connection = Math.floor(random.fraction() * 2 ** 52)
+      for (const ms of againMs) clock.after(ms, () => this.#repeat(connection))
+    })
   }
 
   /** The shard's log now reaches this head. Sent at once, unless the last one was sent a moment ago. */
@@ -42,6 +54,12 @@ export class Announcer {
   /** Nothing more is said of a shard that is another host's. */
   forget(shard: number): void {
     this.#shards.delete(shard)
+  }
+
+  #repeat(connection: number): void {
+    tellOwnership(this.#bus, { kind: 'reconnected', shards: [...this.#shards.keys()], connection })
+    const nowMs = this.#clock.monotonic()
+    for (const [shard, announcement] of this.#shards) this.#send(shard, announcement, nowMs)
   }
 
   #send(shard: number, announcement: Announcement, nowMs: number): void {

@@ -35,6 +35,8 @@ export interface Question {
 /** One for all, for an abort without a reason makes an error with its stack each time. */
 const nobodyWaits = new DOMException('Nobody waits for the answer any more', 'AbortError')
 
+const attemptIsVoid = new DOMException('The shard has a new epoch, or its replies were lost', 'AbortError')
+
 const maxBackoffMs = 250
 /** The bus may lose a request without a word. A question that may take longer than `patientMs` is a long poll: it is waited for as a whole. */
 const attemptMs = 3000
@@ -114,7 +116,10 @@ export class Ask implements Expiring {
     void this.#askBus()
   }
 
-  /** One request over the bus. It is given up when the shard gets a newer epoch, for then nobody may answer it any more. */
+  /**
+   * One request over the bus. It is given up when the shard gets a newer epoch, for then nobody may answer it any more, and when
+   * replies of its owner were lost, for this may have been one.
+   */
   async #askBus(): Promise<void> {
     const { bus, directory, clock } = this.#environment
     const { actor, shard, timeoutMs } = this.question
@@ -123,8 +128,8 @@ export class Ask implements Expiring {
     const epoch = directory.epochOf(shard)
     const abort = new AbortController()
     this.#attempt = abort
-    const unwatch = directory.watch(shard, () => {
-      if (directory.epochOf(shard) > epoch) abort.abort(new Error('the shard has a new epoch'))
+    const unwatch = directory.watch(shard, (news) => {
+      if (news === 'replies lost' || directory.epochOf(shard) > epoch) abort.abort(attemptIsVoid)
     })
     const waitMs = timeoutMs > patientMs ? remainingMs : Math.min(remainingMs, attemptMs)
     try {

@@ -37,6 +37,7 @@ export async function openActorClient(options: ActorClientProcessOptions): Promi
   const directory = new Directory({ shardCount, clock, source: owners })
   const hints = await bus.subscribe(ownershipSubject, ({ head }) => {
     const message = parseOwnership(head)
+    if (message?.kind === 'reconnected') directory.reconnected(message.shards, message.connection)
     if (message?.kind !== 'claimed') return
     for (const { shard, epoch } of message.shards) directory.raise(shard, epoch)
   })

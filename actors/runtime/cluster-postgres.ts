@@ -11,7 +11,7 @@ import {
   setDraining,
   unregisterHost,
 } from '#storage/cluster/leases.ts'
-import { claimShards, deadOwners, listShards, releaseShard } from '#storage/cluster/shards.ts'
+import { claimShards, deadHosts, listShards, releaseShard } from '#storage/cluster/shards.ts'
 import type { Database } from '#storage/pool.ts'
 import type { Session } from '#storage/session.ts'
 import type { Claim, ClusterStore, HostRecord, ShardState, Survey } from './cluster-store.ts'
@@ -57,7 +57,7 @@ export class PostgresClusterStore implements ClusterStore {
 
   async survey(): Promise<Survey> {
     const { reads } = this.#database
-    const [rows, hosts, dead] = await Promise.all([listShards(reads), listHosts(reads), deadOwners(reads)])
+    const [rows, hosts, dead] = await Promise.all([listShards(reads), listHosts(reads), deadHosts(reads)])
     return {
       shards: rows.map((row) => ({
         shard: row.shard,

@@ -10,8 +10,15 @@ import { reportShard } from './events.ts'
 /** One reading of all owners. */
 export type OwnerSource = () => Promise<readonly Omit<ShardState, 'alive'>[]>
 
+/** What happened to a shard: it has a new epoch, or replies of its owner may be lost. */
+export type ShardNews = 'epoch' | 'replies lost'
+
+type Watcher = (news: ShardNews) => void
+
 /** However many ask, Postgres is not read more often. */
 const minIntervalMs = 100
+/** Connections of owners that are remembered: each announces itself a few times within seconds. */
+const maxConnections = 256
 
 export class Directory {
   readonly shardCount: number
@@ -19,7 +26,8 @@ export class Directory {
   readonly #source: OwnerSource
   readonly #epochs: number[]
   readonly #owners: (string | undefined)[]
-  readonly #watchers: (Set<() => void> | undefined)[] = []
+  readonly #watchers: (Set<Watcher> | undefined)[] = []
+  readonly #connections = new Set<number>()
   #reading = false
   #readAtMs = Number.NEGATIVE_INFINITY
 
@@ -54,13 +62,25 @@ export class Directory {
   raise(shard: number, epoch: number): void {
     if (shard >= this.shardCount || epoch <= this.epochOf(shard)) return
     this.#epochs[shard] = epoch
-    // Whoever is told may begin to watch again at once: that is for the next epoch.
-    const watchers = Array.from(this.#watchers[shard] ?? [])
-    for (const watcher of watchers) watcher()
+    this.#tell(shard, 'epoch')
   }
 
-  /** Calls `run` at each new epoch of the shard. Returns a function that ends it. */
-  watch(shard: number, run: () => void): () => void {
+  /** The owner of these shards has a new connection to the bus, which has this number. Acts once for each. */
+  reconnected(shards: readonly number[], connection: number): void {
+    if (this.#connections.has(connection)) return
+    if (this.#connections.size >= maxConnections) this.#connections.clear()
+    this.#connections.add(connection)
+    for (const shard of shards) this.#tell(shard, 'replies lost')
+  }
+
+  #tell(shard: number, news: ShardNews): void {
+    // Whoever is told may begin to watch again at once: that is for the next time.
+    const watchers = Array.from(this.#watchers[shard] ?? [])
+    for (const watcher of watchers) watcher(news)
+  }
+
+  /** Calls `run` at each piece of news of the shard. Returns a function that ends it. */
+  watch(shard: number, run: Watcher): () => void {
     const watchers = (this.#watchers[shard] ??= new Set())
     watchers.add(run)
     return () => watchers.delete(run)

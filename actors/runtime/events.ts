@@ -6,11 +6,13 @@
 import { channel } from 'node:diagnostics_channel'
 import type { ActorKind } from '../bus/subjects.ts'
 
-/** Channel `troupe:activation`: an activation has entered a state, or ended and why. */
+/** Channel `troupe:activation`: an activation has entered a state, or ended and why, or has a turn that does not end. */
 export interface ActivationEvent {
   readonly kind: ActorKind
   readonly key: string
-  readonly what: 'loading' | 'active' | 'draining' | 'gone' | 'load-failed' | 'discarded' | 'parked'
+  readonly what: 'loading' | 'active' | 'draining' | 'gone' | 'load-failed' | 'discarded' | 'parked' | 'stuck'
+  /** The kind of the request whose turn does not end. */
+  readonly request?: string
   readonly error?: unknown
 }
 

@@ -34,6 +34,17 @@ test('whoever watches a shard anew while he is told of an epoch is told of the n
   assert.equal(told, 2)
 })
 
+test('news that replies of an owner may be lost is told once for each connection, and of its shards alone', () => {
+  const directory = new Directory({ shardCount: 4, clock: new ManualClock(), source: async () => [] })
+  const told: string[] = []
+  for (const shard of [1, 2]) directory.watch(shard, (news) => told.push(`${shard} ${news}`))
+  directory.reconnected([1, 3], 77)
+  directory.reconnected([1, 3], 77)
+  assert.deepEqual(told, ['1 replies lost'])
+  directory.reconnected([1], 78)
+  assert.equal(told.length, 2)
+})
+
 test('a call that is never answered is given up and sent again, and counts once', async () => {
   const clock = new ManualClock()
   const store = new ModelStore()

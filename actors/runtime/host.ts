@@ -21,9 +21,10 @@ import { FeedHooks } from './feed-hooks.ts'
 import type { Lane } from './lane.ts'
 import { Ownership } from './ownership.ts'
 import { Poison } from './poison.ts'
-import { ShardHost } from './shard-host.ts'
+import { ShardHost, type ShardLoad } from './shard-host.ts'
 import type { ActivationServices } from './services.ts'
 import { Sweeper } from './sweeper.ts'
+import { TurnWatch } from './turn-watch.ts'
 
 interface HostSettings {
   readonly bus: Bus
@@ -84,7 +85,7 @@ export class ActorHost implements AsyncDisposable {
   constructor(parts: ActorHostParts) {
     const { clock, random, bus, cluster, reads } = parts
     const hooks = parts.hooks ?? new FeedHooks()
-    const announcer = new Announcer(bus, clock)
+    const announcer = new Announcer(bus, clock, random)
     const directory = new Directory({ shardCount: parts.shardCount, clock, source: () => cluster.owners() })
     const committers = parts.stores.map((store) => this.#committer(parts, store, { hooks, announcer }))
     const committerOf = (shard: number): Committer => {
@@ -108,6 +109,7 @@ export class ActorHost implements AsyncDisposable {
       reads,
       ask: asker,
       poison: new Poison(clock),
+      turns: new TurnWatch(clock),
       submit: (submission) => committerOf(submission.lane.shard).submit(submission),
       leaseValid: () => this.#ownership.lease.isValid,
       isWeather: (error) => parts.stores[0]?.classify(error) === 'weather' || ranOutOfTime(error),
@@ -172,6 +174,11 @@ export class ActorHost implements AsyncDisposable {
       state: activation.state,
       waiting: activation.waiting,
     }))
+  }
+
+  /** What each shard that is served here has to do now. */
+  loads(): ShardLoad[] {
+    return this.#shards.loads()
   }
 
   /** Joins the cluster and claims what is free; resolves when that is served. Throws what the database throws. */

@@ -34,6 +34,11 @@ export class Lane {
     this.position = position
   }
 
+  /** Decisions that are on their way to the database. */
+  get unsettled(): number {
+    return this.#unsettled
+  }
+
   /** For the committer: one more decision is on its way. */
   enter(): void {
     this.#unsettled++

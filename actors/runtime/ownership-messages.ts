@@ -11,18 +11,30 @@ export type OwnershipMessage =
   | { readonly kind: 'claimed'; readonly shards: readonly Claim[] }
   /** These shards have no owner now. */
   | { readonly kind: 'released'; readonly shards: readonly number[] }
+  /**
+   * The owner of these shards has a new connection to the bus: replies that it had sent on the one before may be lost. Said
+   * several times with the same number, which stands for the connection.
+   */
+  | { readonly kind: 'reconnected'; readonly shards: readonly number[]; readonly connection: number }
   /** A host has joined, drains, or has left: shares change. */
   | { readonly kind: 'hosts' }
 
 /** Tells the others. May be lost. */
 export function tellOwnership(bus: Bus, message: OwnershipMessage): void {
-  const head: JsonValue =
-    message.kind === 'claimed'
-      ? { kind: 'claimed', shards: message.shards.map(({ shard, epoch }) => ({ shard, epoch })) }
-      : message.kind === 'released'
-        ? { kind: 'released', shards: message.shards }
-        : { kind: 'hosts' }
-  bus.publish(ownershipSubject, { head })
+  bus.publish(ownershipSubject, { head: headOf(message) })
+}
+
+function headOf(message: OwnershipMessage): JsonValue {
+  switch (message.kind) {
+    case 'claimed':
+      return { kind: 'claimed', shards: message.shards.map(({ shard, epoch }) => ({ shard, epoch })) }
+    case 'released':
+      return { kind: 'released', shards: message.shards }
+    case 'reconnected':
+      return { kind: 'reconnected', shards: message.shards, connection: message.connection }
+    case 'hosts':
+      return { kind: 'hosts' }
+  }
 }
 
 /** Reads what another process said; undefined for what this version does not understand. */
@@ -32,6 +44,12 @@ export function parseOwnership(head: JsonValue): OwnershipMessage | undefined {
   const shards = head['shards']
   if (!Array.isArray(shards)) return undefined
   if (head['kind'] === 'released') return { kind: 'released', shards: shards.filter(isNatural) }
+  if (head['kind'] === 'reconnected') {
+    const { connection } = head
+    return isNatural(connection)
+      ? { kind: 'reconnected', shards: shards.filter(isNatural), connection }
+      : undefined
+  }
   if (head['kind'] !== 'claimed') return undefined
   const claims: Claim[] = []
   for (const value of shards as readonly JsonValue[]) {

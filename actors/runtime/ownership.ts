@@ -149,8 +149,10 @@ export class Ownership {
 
   #heard(message: ReturnType<typeof parseOwnership>): void {
     if (message === undefined) return
+    const { directory } = this.#options
+    if (message.kind === 'reconnected') return directory.reconnected(message.shards, message.connection)
     if (message.kind !== 'claimed') return this.hint()
-    for (const { shard, epoch } of message.shards) this.#options.directory.raise(shard, epoch)
+    for (const { shard, epoch } of message.shards) directory.raise(shard, epoch)
   }
 
   #schedule(waitMs: number): void {

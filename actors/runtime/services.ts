@@ -6,6 +6,7 @@ import type { Clock, Random } from './clock.ts'
 import type { EphemeralEvent } from './contract.ts'
 import type { Submission } from './lane.ts'
 import type { Poison } from './poison.ts'
+import type { TurnWatch } from './turn-watch.ts'
 
 export interface ActivationServices {
   readonly clock: Clock
@@ -13,6 +14,7 @@ export interface ActivationServices {
   readonly reads: Reads
   readonly ask: Asker
   readonly poison: Poison
+  readonly turns: TurnWatch
   /** Hands a decision to the committer of its shard. */
   submit(submission: Submission): void
   /** Whether this host's lease certainly holds at this moment. */

@@ -43,6 +43,21 @@ interface Served {
   leaving: boolean
 }
 
+/** A shard in the memory of its owner. */
+export interface ShardLoad {
+  readonly shard: number
+  readonly epoch: number
+  readonly state: 'serving' | 'leaving'
+  /** The greatest position that is known to be in the log. */
+  readonly position: number
+  /** Actors in memory. */
+  readonly activations: number
+  /** Requests that wait for the turn of an actor. */
+  readonly waiting: number
+  /** Decisions on their way to the database. */
+  readonly uncommitted: number
+}
+
 export class ShardHost {
   readonly #options: ShardHostOptions
   readonly #served: (Served | undefined)[] = []
@@ -67,6 +82,11 @@ export class ShardHost {
 
   *activations(): Iterable<Activation> {
     for (const served of this.#served) if (served !== undefined) yield* served.registry.activations
+  }
+
+  /** What each shard here has to do at this moment. */
+  loads(): ShardLoad[] {
+    return this.#served.flatMap((served) => (served === undefined ? [] : [loadOf(served)]))
   }
 
   /** Hands a call to its actor. False when the shard is not served here. */
@@ -198,4 +218,18 @@ function tooBusy(): MatrixError {
       extra: { retry_after_ms: 2000 },
     },
   )
+}
+
+function loadOf({ lane, registry, leaving }: Served): ShardLoad {
+  let waiting = 0
+  for (const activation of registry.activations) waiting += activation.waiting
+  return {
+    shard: lane.shard,
+    epoch: lane.epoch,
+    state: leaving ? 'leaving' : 'serving',
+    position: lane.position,
+    activations: registry.size,
+    waiting,
+    uncommitted: lane.unsettled,
+  }
 }

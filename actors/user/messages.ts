@@ -8,6 +8,7 @@
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { JsonObject, JsonValue } from '#protocol/json/types.ts'
+import type { Succession } from '#protocol/push/succession.ts'
 
 /** A session that the gateway has made: ids and hashes, never the tokens. */
 export interface NewSession {
@@ -92,19 +93,22 @@ export type UserMessages = {
   // Accounts and sessions
   /** M_USER_IN_USE unless it is the same registration again. */
   register: { request: Register; reply: Nothing }
-  login: { request: { session: NewSession }; reply: Nothing }
+  /** `passwordHash`: the one by which the password was found right. M_FORBIDDEN when the account has another one by now. */
+  login: { request: { session: NewSession; passwordHash: string }; reply: Nothing }
   /** The refresh token must be the session's; the old pair dies when the new one is first used. M_UNKNOWN_TOKEN else. */
   refresh: {
     request: { refreshHash: string; tokenHash: string; expiresAt?: number; newRefreshHash: string }
     reply: { deviceId: string }
   }
   logout: { request: { deviceIds: readonly string[] | 'all' }; reply: Nothing }
+  /** M_UNKNOWN_TOKEN when the device that asks, and is kept, has been logged out. */
   setPassword: {
     request: { passwordHash: string; logoutDevices: boolean; keepDeviceId?: string }
     reply: Nothing
   }
   deactivate: { request: { erase: boolean }; reply: Nothing }
-  addLoginToken: { request: { tokenHash: string; expiresAt: number }; reply: Nothing }
+  /** `deviceId`: of the session that asks. M_UNKNOWN_TOKEN when it has been logged out. */
+  addLoginToken: { request: { tokenHash: string; expiresAt: number; deviceId: string }; reply: Nothing }
   /** Logs in by a login token, which is used up. M_FORBIDDEN when it is unknown, used or old. */
   loginByToken: { request: { loginTokenHash: string; session: NewSession }; reply: Nothing }
   addOpenIdToken: { request: { tokenHash: string; expiresAt: number }; reply: Nothing }
@@ -171,6 +175,8 @@ export type UserMessages = {
   }
 
   // Following
+  /** From the actor to itself: he is in rooms that replace others, and what he has set for those is carried over, once. */
+  carryOver: { request: { successions: readonly Succession[] }; reply: Nothing }
   /** Answers when the user's local rooms have every change of his devices and profile that was decided before. */
   spread: { request: Nothing; reply: Nothing }
   /** From the actor to itself: stores how far his shard's changes have reached the rooms. */

@@ -5,6 +5,7 @@
 
 import type { CompiledRuleset } from '#protocol/push/evaluate.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
+import type { Succession } from '#protocol/push/succession.ts'
 
 export interface AccountDataItem {
   readonly type: string
@@ -39,4 +40,6 @@ export interface OwnState {
   toDevice(deviceId: string, after: number, limit: number): Promise<ToDevicePage>
   /** Deletes what the device has shown that it has: at or before `pos`. Not awaited by anybody. */
   acknowledgeToDevice(deviceId: string, pos: number): void
+  /** He is in these rooms: what he has set for the rooms that they replace is carried over, unless it was. Not awaited by anybody. */
+  carryOver(successions: readonly Succession[]): void
 }

@@ -7,7 +7,13 @@
 
 import { MatrixError } from '#protocol/errors.ts'
 import type { Account } from '#storage/users/accounts.ts'
-import { readDeviceTokens, readLoginToken, readRefreshToken, readSession } from '#storage/users/tokens.ts'
+import {
+  readDeviceTokens,
+  readLoginToken,
+  readLoginTokens,
+  readRefreshToken,
+  readSession,
+} from '#storage/users/tokens.ts'
 import type { Draft, UserCore, UserHandlers } from './core.ts'
 import { nothing } from './core.ts'
 import type { NewSession, Register, UserMessages } from './messages.ts'
@@ -33,11 +39,15 @@ export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandle
   return {
     register: (request) => register(core, request),
 
-    login: async ({ session }) => {
-      core.openAccount()
+    login: async ({ session, passwordHash }) => {
+      const account = core.openAccount()
       await core.settled()
       const known = await readSession(core.context.reads, session.tokenHash)
       if (known !== undefined) return nothing
+      // The password was looked at elsewhere and a while ago; a hash bears a salt of its own, so that it stands for one password that was set.
+      if (account.passwordHash !== passwordHash) {
+        throw new MatrixError('M_FORBIDDEN', 'The password was changed meanwhile; log in with the new one.')
+      }
       const draft = core.draft()
       if (core.devices.has(session.deviceId)) await endTokens(core, draft, session.deviceId)
       openSession(core, draft, session)
@@ -56,8 +66,9 @@ export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandle
 
     setPassword: (request) => setPassword(core, hooks, request),
 
-    addLoginToken: async ({ tokenHash, expiresAt }) => {
+    addLoginToken: async ({ tokenHash, expiresAt, deviceId }) => {
       core.openAccount()
+      checkLoggedIn(core, deviceId)
       const draft = core.draft()
       draft.put('login_token', { token_hash: tokenHash, user_id: core.userId, expires_at: expiresAt })
       void core.decide(draft)
@@ -109,13 +120,32 @@ async function setPassword(
   { passwordHash, logoutDevices, keepDeviceId }: UserMessages['setPassword']['request'],
 ): Promise<typeof nothing> {
   const account = core.openAccount()
+  if (keepDeviceId !== undefined) checkLoggedIn(core, keepDeviceId)
   const draft = core.draft()
+  if (logoutDevices) await endLoginTokens(core, draft)
   core.account = { ...account, passwordHash }
   putAccount(core, draft)
   const gone = logoutDevices ? [...core.devices.keys()].filter((id) => id !== keepDeviceId) : []
   if (gone.length > 0) await closeDevices(core, hooks, draft, gone)
   void core.decide(draft)
   return nothing
+}
+
+/**
+ * Throws M_UNKNOWN_TOKEN for a device that has been logged out since its request was let in: nothing of it may outlive the change
+ * that ended it.
+ */
+function checkLoggedIn(core: UserCore, deviceId: string): void {
+  if (core.devices.has(deviceId)) return
+  throw new MatrixError('M_UNKNOWN_TOKEN', 'This session has been logged out.')
+}
+
+/** Log-ins that are prepared and not carried out end with the sessions that prepared them. */
+async function endLoginTokens(core: UserCore, draft: Draft): Promise<void> {
+  await core.settled()
+  for (const { hash, expiresAt } of await readLoginTokens(core.context.reads, core.userId)) {
+    draft.put('login_token', { token_hash: hash, user_id: core.userId, expires_at: expiresAt, deleted: true })
+  }
 }
 
 /**

@@ -39,6 +39,7 @@ import type { OwnState } from './own-state.ts'
 import { Profile, profileHandlers } from './profile.ts'
 import { pushRuleHandlers } from './push-rules.ts'
 import { sessionHandlers, type SessionHooks } from './sessions.ts'
+import { carryLater, successionHandlers } from './succession.ts'
 import { ToDevice, toDeviceHandlers } from './to-device.ts'
 
 /** What answers `sync` for one user; made with the activation and ended with it. */
@@ -113,6 +114,7 @@ class UserActor implements Actor<UserMessages> {
       ...deviceHandlers(core, hooks),
       ...accountDataHandlers(core, accountData),
       ...pushRuleHandlers(core, accountData),
+      ...successionHandlers(core, accountData),
       ...profileHandlers(core, profile),
       ...filterHandlers(core),
       ...forgetHandlers(core),
@@ -122,7 +124,7 @@ class UserActor implements Actor<UserMessages> {
       ...toDeviceHandlers(inboxes),
       ...backupHandlers(new Backups(core)),
     }
-    this.#reading = makeReading(core.context, core.userId, ownState({ accountData, keys, inboxes }))
+    this.#reading = makeReading(core.context, core.userId, ownState(core, { accountData, keys, inboxes }))
     core.context.signal.addEventListener('abort', () => this.#reading.dispose(), { once: true })
   }
 
@@ -172,7 +174,7 @@ async function removeWithDevices(
   if (hadKeys) draft.changeDeviceList()
 }
 
-function ownState({ accountData, keys, inboxes }: Parts): OwnState {
+function ownState(core: UserCore, { accountData, keys, inboxes }: Parts): OwnState {
   return {
     accountData: (roomId) => accountData.of(roomId),
     accountDataAfter: (pos) => accountData.ofRoomsAfter(pos),
@@ -183,6 +185,10 @@ function ownState({ accountData, keys, inboxes }: Parts): OwnState {
     acknowledgeToDevice: (deviceId, pos) => {
       // A failure of the read leaves the messages where they are: the next acknowledgement deletes them.
       inboxes.acknowledge(deviceId, pos).catch(() => {})
+    },
+    carryOver: (successions) => {
+      // A failure of the read leaves it to the next activation.
+      carryLater(core, accountData, successions).catch(() => {})
     },
   }
 }

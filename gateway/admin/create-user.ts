@@ -1,13 +1,10 @@
-/**
- * POST /_troupe/users: makes an account, for the command `user create`. Whoever asks shows the operator token, which lies in the
- * database and nowhere else: he who can read it there owns the server anyway.
- */
+/** POST /_troupe/users: makes an account, for the command `user create`. Whoever asks shows the operator token. */
 
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { MatrixError } from '#protocol/errors.ts'
 import { makeUserId } from '#protocol/ids/user-id.ts'
 import { type AnyEndpoint, defineEndpoint } from '../http/endpoint.ts'
+import { checkOperator } from './operator-token.ts'
 
 /** Where the command sends its request. */
 export const createUserPath = '/_troupe/users'
@@ -40,17 +37,4 @@ export function createUserEndpoint(operatorToken: string): AnyEndpoint {
       return { user_id: userId }
     },
   })
-}
-
-/** Compares hashes, so that neither time nor length tells anything of the token. */
-function checkOperator(header: string | undefined, operatorToken: string): void {
-  const given = /^Bearer (.+)$/.exec(header ?? '')?.[1]
-  if (given === undefined) throw new MatrixError('M_MISSING_TOKEN', 'This request needs the operator token.')
-  if (!timingSafeEqual(sha256(given), sha256(operatorToken))) {
-    throw new MatrixError('M_UNKNOWN_TOKEN', 'This is not the operator token.')
-  }
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

@@ -9,6 +9,8 @@ import { listShards } from '#storage/cluster/shards.ts'
 import { type TestDatabase, testDatabase } from '#test/support/postgres.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Compose, Running } from '../running.ts'
+import type { ClusterView } from '../admin/cluster-view.ts'
+import { clusterText } from './cluster-text.ts'
 import { hostsToDrain } from './drain.ts'
 import { runCommandLine } from './run.ts'
 import { SlowSteps } from './slow-steps.ts'
@@ -54,6 +56,8 @@ async function addHost(database: TestDatabase, id: number, name: string, ttl = '
   await database.database.control.sql`
     insert into host_lease (host_id, name, version, roles, expires_at)
     values (${id}, ${name}, '0.1.0', 'gateway,actors', now() + ${ttl}::interval)`
+  // A host lives as long as it holds the lock on its id.
+  await database.database.control.sql`select pg_advisory_lock(${id}::bigint)`
 }
 
 async function give(database: TestDatabase, owner: number, from: number, to: number): Promise<void> {
@@ -115,12 +119,29 @@ test('status shows hosts, shards, owners, epochs and positions, and fails while 
   const { code, out } = await troupe('status', { environment })
   assert.equal(code, 1)
   assert.match(out, /^test\.local, incarnation 1\n/)
-  assert.match(out, /^one +alive +gateway,actors +2 +0\.1\.0 +11$/m)
+  assert.match(out, /^one +alive +gateway,actors +2 +0\.1\.0 +11 /m)
   assert.match(out, /^two +gone +/m)
-  assert.match(out, /^1 +one +1 +42$/m)
-  assert.match(out, /^2 +two \(gone\) +1 +0$/m)
-  assert.match(out, /^3 +– +0 +0$/m)
+  assert.match(out, /^1 +one +1 +42 +– /m)
+  assert.match(out, /^2 +two \(gone\) +1 +0 /m)
+  assert.match(out, /^3 +– +0 +0 /m)
   assert.match(out, /2 shards have no living owner/)
+  const json = JSON.parse((await troupe('status --json', { environment })).out) as ClusterView
+  assert.deepEqual(
+    json.hosts.map(({ id, state, shards, answer }) => ({ id, state, shards, answer })),
+    [
+      { id: '11', state: 'alive', shards: 2, answer: 'not asked' },
+      { id: '12', state: 'gone', shards: 1, answer: 'not asked' },
+    ],
+  )
+  assert.deepEqual(json.shards[1], {
+    shard: 1,
+    epoch: 1,
+    head: 42,
+    owner: '11',
+    owner_name: 'one',
+    alive: true,
+    load: null,
+  })
   await give(database, 11, 0, 3)
   assert.equal((await troupe('status', { environment })).code, 0)
 })
@@ -175,6 +196,70 @@ test('drain marks the host and waits until others own its shards', async () => {
   assert.ok((await listShards(database.database.reads)).every((shard) => shard.owner === 12))
 })
 
+test('a drain that is cancelled unmarks the host', async () => {
+  await using database = await testDatabase({ shardCount: 4 })
+  await addHost(database, 11, 'one')
+  await database.database.control.sql`update host_lease set draining = true`
+  const { code, out } = await troupe('drain one --cancel', { environment: { DATABASE_URL: database.url } })
+  assert.equal(code, 0)
+  assert.match(out, /takes its share of the shards again/)
+  assert.equal((await listHosts(database.database.reads))[0]?.draining, false)
+})
+
+test('the cluster is shown in tables, with what hosts tell of themselves', () => {
+  const nowMs = 1_000_000
+  const commits = { count: 3, span_ms: 60_000, rows: 9, failed: 0, p50_ms: 4.25, p99_ms: 31.4, max_ms: 40 }
+  const failures = [{ what: 'commit: weather', count: 2, last_ts: nowMs - 5000 }]
+  const text = clusterText(
+    {
+      server_name: 'test.local',
+      incarnation: 1,
+      hosts: [
+        {
+          id: '11',
+          name: 'one',
+          version: '0.1.0',
+          roles: ['actors'],
+          state: 'draining',
+          lease_age_ms: 420,
+          shards: 1,
+          answer: 'answered',
+          uptime_ms: 7_260_000,
+          memory_bytes: 200 * 1024 * 1024,
+          commits,
+          failures,
+        },
+      ],
+      shards: [
+        {
+          shard: 0,
+          epoch: 3,
+          head: 17,
+          owner: '11',
+          owner_name: 'one',
+          alive: true,
+          load: { state: 'serving', actors: 5, mailbox: 4, uncommitted: 2, followers: 1 },
+        },
+      ],
+      moves: [
+        {
+          shard: 0,
+          epoch: 3,
+          from: { id: '10', name: null },
+          to: { id: '11', name: 'one' },
+          why: 'died',
+          ts: nowMs - 90_000,
+        },
+      ],
+    },
+    nowMs,
+  )
+  assert.match(text, /^one +draining +actors +1 +0\.1\.0 +11 +420 ms +4\.3 ms \/ 31 ms +200 MiB +2 h$/m)
+  assert.match(text, /^0 +one +3 +17 +5 +4 +2 +1$/m)
+  assert.match(text, /^90 s ago +0 +10 +one +died$/m)
+  assert.match(text, /^5 s ago +one +2× +commit: weather$/m)
+})
+
 test('drain refuses a host that is not there and the last one that could own shards', () => {
   const host = {
     hostId: 1,
@@ -184,6 +269,7 @@ test('drain refuses a host that is not there and the last one that could own sha
     draining: false,
     alive: true,
     shards: 4,
+    renewedMsAgo: 300,
   }
   const gateway = { ...host, hostId: 2, name: 'two', roles: 'gateway', shards: 0 }
   assert.throws(() => hostsToDrain([host], 'three'), /no living host three\. Alive: one\./)

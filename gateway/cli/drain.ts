@@ -1,10 +1,13 @@
 /**
- * `troupe drain HOST`: asks a host to hand its shards to the others, and waits until it has none.
+ * `troupe drain HOST`: asks a host to hand its shards to the others, and waits until it has none. It may then be stopped; if it is not, it
+ * stays without shards until `--cancel`. Exit code 1 when it could not hand over everything in a minute; it goes on trying.
  */
 
 import { type KnownHost, listHosts, setDraining } from '#storage/cluster/leases.ts'
+import { hasSchema } from '#storage/cluster/operator.ts'
 import type { Database } from '#storage/pool.ts'
 import { delay, systemClock } from '#actors/runtime/clock.ts'
+import { canBeDrained, hostsCalled } from '../admin/draining.ts'
 import { type Command, CommandError } from './command.ts'
 import { openExisting } from './open-database.ts'
 import type { Terminal } from './terminal.ts'
@@ -14,14 +17,22 @@ const patienceMs = 60_000
 
 export const drain: Command = {
   name: 'drain',
-  usage: 'HOST',
+  usage: 'HOST [--cancel]',
   summary: 'Let a host hand over its shards, and wait until it has none',
-  options: {},
+  options: { cancel: { type: 'boolean', default: false } },
   positionals: 1,
-  async run({ config, positionals, terminal }) {
+  async run({ config, positionals, terminal, values }) {
     const [name = ''] = positionals
     await using database = await openExisting(config())
-    const meant = hostsToDrain(await listHosts(database.reads), name)
+    if (!(await hasSchema(database.reads)))
+      throw new CommandError('This database has not been used by Troupe yet: npx troupe start')
+    const hosts = await listHosts(database.reads)
+    if (values['cancel'] === true) {
+      for (const { hostId } of hostsNamed(hosts, name)) await setDraining(database.control, hostId, false)
+      terminal.write(`${name} takes its share of the shards again.\n`)
+      return 0
+    }
+    const meant = hostsToDrain(hosts, name)
     for (const { hostId } of meant) await setDraining(database.control, hostId, true)
     await waitUntilEmpty(database, new Set(meant.map((host) => host.hostId)), terminal)
     terminal.write(`${name} has no shards any more and can be stopped.\n`)
@@ -31,18 +42,8 @@ export const drain: Command = {
 
 /** The living hosts of a name or id. Throws CommandError where there are none, or nobody who could take their shards. */
 export function hostsToDrain(hosts: readonly KnownHost[], name: string): readonly KnownHost[] {
-  const alive = hosts.filter((host) => host.alive)
-  const meant = alive.filter((host) => host.name === name || String(host.hostId) === name)
-  if (meant.length === 0) {
-    const known = alive.map((host) => host.name).join(', ')
-    throw new CommandError(
-      `There is no living host ${name}. ${known === '' ? 'No host is alive.' : `Alive: ${known}.`}`,
-    )
-  }
-  const takers = alive.filter(
-    (host) => !meant.includes(host) && !host.draining && host.roles.includes('actors'),
-  )
-  if (takers.length === 0 && meant.some((host) => host.shards > 0)) {
+  const meant = hostsNamed(hosts, name)
+  if (!canBeDrained(hosts, meant)) {
     throw new CommandError(
       `Nobody else could take the shards of ${name}: start another process with the role actors first.`,
     )
@@ -50,12 +51,24 @@ export function hostsToDrain(hosts: readonly KnownHost[], name: string): readonl
   return meant
 }
 
+function hostsNamed(hosts: readonly KnownHost[], name: string): readonly KnownHost[] {
+  const meant = hostsCalled(hosts, name)
+  if (meant.length > 0) return meant
+  const known = hosts
+    .filter((host) => host.alive)
+    .map((host) => host.name)
+    .join(', ')
+  throw new CommandError(
+    `There is no living host ${name}. ${known === '' ? 'No host is alive.' : `Alive: ${known}.`}`,
+  )
+}
+
 async function waitUntilEmpty(
   database: Database,
   drained: ReadonlySet<number>,
   terminal: Terminal,
 ): Promise<void> {
-  const deadlineMs = systemClock.monotonic() + patienceMs
+  const startMs = systemClock.monotonic()
   let told = -1
   for (;;) {
     const hosts = await listHosts(database.reads)
@@ -63,9 +76,10 @@ async function waitUntilEmpty(
       .filter((host) => host.alive && drained.has(host.hostId))
       .reduce((sum, host) => sum + host.shards, 0)
     if (left === 0) return
-    if (left !== told) terminal.write(`${left} shards left\n`)
+    const seconds = ((systemClock.monotonic() - startMs) / 1000).toFixed(1)
+    if (left !== told) terminal.write(`${left} shards left after ${seconds} s\n`)
     told = left
-    if (systemClock.monotonic() > deadlineMs) {
+    if (systemClock.monotonic() - startMs > patienceMs) {
       throw new CommandError(
         'The host did not hand over its shards in a minute. It goes on draining; see: npx troupe status',
       )

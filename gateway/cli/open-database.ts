@@ -11,6 +11,9 @@ import { type Database, openDatabase } from '#storage/pool.ts'
 import type { Config } from '../config/schema.ts'
 import { CommandError } from './command.ts'
 
+/** How the connections of commands are called in `pg_stat_activity`, followed by what each is for. */
+export const commandName = 'troupe command'
+
 /** The database that is there now. Throws CommandError when the embedded server does not run. */
 export async function openExisting(config: Config): Promise<Database> {
   const address = config.databaseUrl ?? (await embeddedAddress(config.dataDir))
@@ -54,6 +57,6 @@ function open(url: string | SocketAddress): Promise<Database> {
     statementTimeoutMs: 30_000,
     lockTimeoutMs: 10_000,
     idleInTransactionMs: 5_000,
-    applicationName: 'troupe command',
+    applicationName: commandName,
   })
 }

@@ -4,7 +4,8 @@
  */
 
 import { parseArgs } from 'node:util'
-import { DataDirectoryInUse, DataDirectoryUnusable } from '#storage/embedded.ts'
+import { DataDirectoryUnusable } from '#storage/data-directory.ts'
+import { DataDirectoryInUse } from '#storage/embedded.ts'
 import { SchemaMismatch } from '#storage/migrate.ts'
 import { UnsafeSettings } from '#storage/settings.ts'
 import { ConfigError } from '../config/load.ts'
@@ -14,15 +15,17 @@ import { ListenError } from '../http/server.ts'
 import type { Compose } from '../running.ts'
 import { type Command, CommandError, UsageError } from './command.ts'
 import { config } from './config.ts'
+import { doctor } from './doctor.ts'
 import { drain } from './drain.ts'
 import { helpCommand, helpText } from './help.ts'
 import { migrate } from './migrate.ts'
+import { restore } from './restore.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
 import type { Terminal } from './terminal.ts'
 import { userCreate } from './user-create.ts'
 
-const workCommands: readonly Command[] = [start, userCreate, status, drain, migrate, config]
+const workCommands: readonly Command[] = [start, userCreate, status, drain, doctor, migrate, restore, config]
 
 export interface CommandLine {
   readonly args: readonly string[]

@@ -16,6 +16,8 @@ export interface Terminal {
    * CommandError when there is none.
    */
   readSecret(prompt: string): Promise<string>
+  /** Asks the person at the terminal; only a typed `yes` is one. Undefined where standard input is not a terminal. */
+  confirm(question: string): Promise<boolean | undefined>
 }
 
 export interface TerminalStreams {
@@ -37,19 +39,29 @@ export function terminalOf({ input, output, errors }: TerminalStreams): Terminal
         errors.write('\n')
       })
     },
+    confirm: async (question) => {
+      if (input.isTTY !== true) return undefined
+      errors.write(question)
+      return (await firstLine(input)).trim().toLowerCase() === 'yes'
+    },
   }
 }
 
 /** The longest secret that is read, in characters. */
 const maxSecretLength = 512
 
-async function readLine(input: Readable): Promise<string> {
+/** What stands before the first end of a line, as far as it has come when the input ends or becomes too long. */
+async function firstLine(input: Readable): Promise<string> {
   let text = ''
   for await (const chunk of input.setEncoding('utf8')) {
     text += String(chunk)
     if (text.includes('\n') || text.length > maxSecretLength) break
   }
-  const [line = ''] = text.split(/\r?\n/)
+  return text.split(/\r?\n/)[0] ?? ''
+}
+
+async function readLine(input: Readable): Promise<string> {
+  const line = await firstLine(input)
   if (line === '' || line.length > maxSecretLength)
     throw new CommandError('Standard input has no password in its first line.')
   return line

@@ -6,11 +6,11 @@
 import { listHosts } from '#storage/cluster/leases.ts'
 import { findSecret, hasSchema } from '#storage/cluster/operator.ts'
 import { createUserPath } from '../admin/create-user.ts'
-import { publicUrl } from '../config/public-url.ts'
 import type { Config } from '../config/schema.ts'
 import { createLogger } from '../ops/log.ts'
 import { operatorTokenName } from '../running.ts'
 import { type Command, CommandError, type Invocation } from './command.ts'
+import { localUrl } from './look.ts'
 import { openExisting } from './open-database.ts'
 
 interface Server {
@@ -68,14 +68,6 @@ async function findRunning(config: Config): Promise<Server | undefined> {
     if (error instanceof CommandError) return undefined
     throw error
   }
-}
-
-/** The listen address rather than the public URL, which may lead through proxies that answer for something else. */
-function localUrl(config: Config): string {
-  return publicUrl({
-    listen: config.listen,
-    publicUrl: config.roles.has('gateway') ? undefined : config.publicUrl,
-  })
 }
 
 /** Runs a server of its own on a free port for this one request. */

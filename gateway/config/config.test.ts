@@ -52,7 +52,7 @@ describe('configuration', () => {
     assert.equal(problems.length, 3)
     assert.match(problems[0] ?? '', /^TROUPE_LISTEN=here .*must be host:port/)
     assert.match(problems[1] ?? '', /^TROUPE_RATE_LIMITS=maybe .*must be on or off/)
-    assert.match(problems[2] ?? '', /^TROUPE_DEFAULT_ROOM_VERSION=99 .*must be one of 3, 4,/)
+    assert.match(problems[2] ?? '', /^TROUPE_DEFAULT_ROOM_VERSION=99 .*must be one of 1, 2,/)
   })
 
   it('refuses an unknown key of its own and suggests the nearest one', () => {
@@ -103,6 +103,15 @@ describe('configuration', () => {
       TROUPE_ROLES: 'actors',
     }
     assert.deepEqual(load(cluster).natsUrls, ['nats://a:4222', 'nats://b:4222'])
+  })
+
+  it('takes NATS over plain TCP and TLS and names the two to whoever gives another', () => {
+    const DATABASE_URL = 'postgres://u@db/t'
+    for (const NATS_URL of ['ws://a:80', 'wss://a:443', 'nats://a:4222,wss://b:443']) {
+      const [problem = ''] = problemsOf({ DATABASE_URL, NATS_URL })
+      assert.match(problem, /^NATS_URL=\(secret\) .*must be URLs with nats:\/\/ or tls:\/\//)
+    }
+    assert.deepEqual(load({ DATABASE_URL, NATS_URL: 'tls://a:4222' }).natsUrls, ['tls://a:4222'])
   })
 
   it('knows which proxies are trusted', () => {

@@ -160,6 +160,13 @@ function findConflicts(config: Config): string[] {
       `TROUPE_ROLES=${[...config.roles].join(',')} without NATS_URL: a process with one role needs others beside it; set NATS_URL, or both roles`,
     )
   }
+  if ((config.natsCert === undefined) !== (config.natsKey === undefined)) {
+    const [set, missing] =
+      config.natsCert === undefined
+        ? ['TROUPE_NATS_KEY', 'TROUPE_NATS_CERT']
+        : ['TROUPE_NATS_CERT', 'TROUPE_NATS_KEY']
+    problems.push(`${set} is set without ${missing}: a certificate and its key go together; set both or none`)
+  }
   if (config.turnUris.length > 0 && config.turnSecret === undefined) {
     problems.push(
       'TROUPE_TURN_URIS is set without TROUPE_TURN_SECRET: set the secret that the TURN servers know',

@@ -12,6 +12,7 @@ import {
   networks,
   onOff,
   oneOf,
+  readableFile,
   secretOf,
   serverName,
   urlOf,
@@ -67,14 +68,9 @@ function setting<S extends z.ZodType, const D extends string | undefined>(
   }
 }
 
-/** The versions that rooms can be made of: events of the first two are not built here. */
-const creatableVersions: readonly string[] = [...roomVersions.values()]
-  .filter((rules) => rules.eventIdFormat !== 'v1')
-  .map((rules) => rules.id)
-
 const knownRoomVersion = z
   .string()
-  .refine((version) => creatableVersions.includes(version), `must be one of ${creatableVersions.join(', ')}`)
+  .refine((version) => roomVersions.has(version), `must be one of ${[...roomVersions.keys()].join(', ')}`)
 
 const server = {
   serverName: setting('TROUPE_SERVER_NAME', 'localhost', serverName, {
@@ -201,11 +197,24 @@ const processes = {
     description:
       'A PostgreSQL database, version 14 or later, with encoding UTF-8. Without it an embedded server is used.',
   }),
-  natsUrls: setting('NATS_URL', undefined, urlsOf('nats', 'tls', 'ws', 'wss'), {
+  natsUrls: setting('NATS_URL', undefined, urlsOf('nats', 'tls'), {
     group: 'Processes and their parts',
     secret: true,
     description:
       'The NATS servers that join several processes, separated by commas. Without them this process is alone. Needs DATABASE_URL.',
+  }),
+  natsCa: setting('TROUPE_NATS_CA', undefined, readableFile, {
+    group: 'Processes and their parts',
+    description:
+      'File with the authority (PEM) that has signed the certificates of the NATS servers. Without it those count that the system trusts.',
+  }),
+  natsCert: setting('TROUPE_NATS_CERT', undefined, readableFile, {
+    group: 'Processes and their parts',
+    description: 'File with a certificate (PEM) of this process, for NATS servers that demand one.',
+  }),
+  natsKey: setting('TROUPE_NATS_KEY', undefined, readableFile, {
+    group: 'Processes and their parts',
+    description: 'File with the key (PEM) of that certificate.',
   }),
 }
 

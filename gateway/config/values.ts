@@ -3,6 +3,7 @@
  * uses; its message is the remedy, in a form that follows "KEY=value: ".
  */
 
+import { accessSync, constants } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
 import { isServerName, type ServerName } from '#protocol/ids/server-name.ts'
@@ -114,7 +115,7 @@ export function urlsOf(...schemes: readonly [string, ...string[]]) {
     .transform((text): readonly string[] => words(text))
     .refine(
       (urls) => urls.length > 0 && urls.every((url) => hasScheme(url, schemes)),
-      `must be URLs such as ${schemes[0]}://host.example.org, separated by commas`,
+      `must be URLs with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}, separated by commas, such as ${schemes[0]}://host.example.org`,
     )
 }
 
@@ -125,6 +126,16 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
 
 /** Text that is not empty and has no line break. */
 export const line = z.string().regex(/^[^\r\n]+$/, 'must be one line of text')
+
+/** The path of a file that can be read now. */
+export const readableFile = line.superRefine((path, context) => {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    context.addIssue(`must be the path of a file that this process can read (${code ?? 'it cannot'})`)
+  }
+})
 
 /** Text of at least a number of characters that are hard to confuse: a secret for people to copy. */
 export function secretOf(minLength: number) {

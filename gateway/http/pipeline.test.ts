@@ -292,6 +292,19 @@ describe('failures', () => {
     unsubscribe('troupe:fault', onFault)
   })
 
+  it('of a connection to the database are 503, however it was lost', async () => {
+    const codes = ['CONNECTION_DESTROYED', 'CONNECTION_CLOSED', 'CONNECT_TIMEOUT']
+    const endpoints = codes.map((code) => failing(`/${code}`, Object.assign(new Error(code), { code })))
+    await using server = await startEndpointServer({ endpoints })
+    for (const code of codes) {
+      const reply = await call(`${server.url}/${code}`)
+      assert.deepEqual(
+        [reply.status, reply.body['errcode'], reply.headers.get('retry-after')],
+        [503, 'M_UNKNOWN', '1'],
+      )
+    }
+  })
+
   it('half-way through a stream cut the connection', async () => {
     const half = defineEndpoint({
       method: 'GET',

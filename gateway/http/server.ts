@@ -3,9 +3,9 @@
  */
 
 import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
 import { type Clock, delay } from '#actors/runtime/clock.ts'
 import type { ListenAddress } from '../config/values.ts'
+import { lacksHost, refuseExpectation, refuseUnreadable, refuseWithoutHost } from './malformed.ts'
 import type { RequestListener } from './pipeline.ts'
 
 // An import of values from node:http would load all that it exports, the WebSocket client of undici among it: 15 MB and 35 ms.
@@ -124,35 +124,18 @@ function makeServer(options: ListenOptions): Server {
       maxHeaderSize: limits.maxHeaderBytes,
       connectionsCheckingInterval: Math.max(10, Math.min(1000, limits.headersMs / 4)),
       noDelay: true,
+      // Node would answer in plain text, which a browser may not read.
+      requireHostHeader: false,
     },
-    options.handle,
+    (request, response) => {
+      if (lacksHost(request)) refuseWithoutHost(response)
+      else options.handle(request, response)
+    },
   )
   server.maxConnections = limits.maxConnections
-  server.on('clientError', onClientError)
+  server.on('clientError', refuseUnreadable)
+  server.on('checkExpectation', (_request, response) => refuseExpectation(response))
   return server
-}
-
-/** What node:http could not read as a request is answered as plainly, since there is nothing to route. */
-function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const status = clientErrorStatus(error.code)
-  const body = JSON.stringify({
-    errcode: 'M_UNKNOWN',
-    error: `${status}: the request cannot be read as HTTP.`,
-  })
-  socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\naccess-control-allow-origin: *\r\n\r\n${body}`,
-  )
-}
-
-function clientErrorStatus(code: string | undefined): string {
-  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large'
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return '408 Request Timeout'
-  return '400 Bad Request'
 }
 
 function bind(server: Server | undefined, address: ListenAddress, key: string): Promise<void> {

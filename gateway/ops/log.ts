@@ -5,8 +5,9 @@
  */
 
 import pino, { type DestinationStream, type Logger } from 'pino'
+import type { PoolExhaustedFact } from '#storage/events.ts'
 import type { BusFact } from '#actors/bus/events.ts'
-import type { BackgroundEvent, ShardEvent } from '#actors/runtime/events.ts'
+import type { ActivationEvent, BackgroundEvent, ShardEvent } from '#actors/runtime/events.ts'
 import type { Config } from '../config/schema.ts'
 import type { Fault, RequestDone } from '../events.ts'
 import { describeError } from './describe-error.ts'
@@ -59,10 +60,7 @@ export function logFacts(log: Logger): Disposable {
     'troupe:shard': (fact) => logShard(log, fact),
     'troupe:bus': (fact) => logBus(log, fact),
     'troupe:background': (fact) => logBackground(log, fact),
-    'troupe:activation': ({ kind, key, what, error }) => {
-      if (error !== undefined) log.error({ actor: kind, key, err: error }, `actor ${what}`)
-      else log.trace({ actor: kind, key }, `actor ${what}`)
-    },
+    'troupe:activation': (fact) => logActivation(log, fact),
     'troupe:commit': ({ rows, shards, ms, result, error }) => {
       if (result === 'content' || result === 'weather')
         log.warn({ rows, shards, ms, err: error }, `commit: ${result}`)
@@ -71,8 +69,9 @@ export function logFacts(log: Logger): Disposable {
       log.info({ id, ms: durationMs }, `migration ${name}`),
     'troupe.storage.slow-query': ({ statement, durationMs }) =>
       log.warn({ statement, ms: durationMs }, 'slow query'),
-    'troupe.storage.pool-exhausted': ({ waiting }) =>
-      log.warn({ waiting }, 'all database connections are busy'),
+    'troupe.storage.pool-exhausted': (fact) => logPool(log, fact),
+    'troupe.storage.connection-silent': ({ purpose, silentMs, statements }) =>
+      log.warn({ purpose, ms: Math.round(silentMs), statements }, 'a database connection does not answer'),
   })
 }
 
@@ -120,6 +119,21 @@ function logBus(log: Logger, fact: BusFact): void {
       return
     case 'server-error':
       log.error({ err: fact.error }, 'bus: the server complained')
+  }
+}
+
+function logActivation(log: Logger, { kind, key, what, request, error }: ActivationEvent): void {
+  if (error !== undefined) log.error({ actor: kind, key, err: error }, `actor ${what}`)
+  else if (what === 'stuck') log.warn({ actor: kind, key, request }, 'the turn of an actor does not end')
+  else log.trace({ actor: kind, key }, `actor ${what}`)
+}
+
+function logPool(log: Logger, fact: PoolExhaustedFact): void {
+  if (fact.what === 'began') {
+    log.warn({ connections: fact.connections }, 'all database connections are busy')
+  } else {
+    const fields = { ms: Math.round(fact.durationMs), waited: fact.waited }
+    log.warn(fields, 'the database connections are enough again')
   }
 }
 

@@ -6,6 +6,7 @@
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
 import type { BusFact } from '#actors/bus/events.ts'
 import type { ActivationEvent, CommitEvent, MailboxEvent, ShardEvent } from '#actors/runtime/events.ts'
+import type { SweepEvent } from '#actors/sweep/events.ts'
 import type { SyncEvent } from '#actors/user/sync/events.ts'
 import type { RequestDone } from '../events.ts'
 import { type Facts, listenTo } from './subscriptions.ts'
@@ -61,6 +62,9 @@ export class Metrics {
   readonly #background = this.#counter('troupe_background_failed_total', 'Background work that failed.', [
     'kind',
   ])
+  readonly #swept = this.#counter('troupe_swept_rows_total', 'Rows deleted because nobody needs them.', [
+    'what',
+  ])
   readonly #busMs = this.#histogram('troupe_bus_request_ms', 'Requests over the bus.', milliseconds, [
     'adapter',
     'target',
@@ -90,6 +94,7 @@ export class Metrics {
         if (what === 'failed') this.#background.inc({ kind })
       },
       'troupe:bus': (fact) => this.#onBus(fact),
+      'troupe:sweep': (fact) => this.#onSweep(fact),
       'troupe:sync': ({ what, ms }: SyncEvent) => this.#syncMs.observe({ what }, ms),
     })
   }
@@ -132,6 +137,10 @@ export class Metrics {
   #onMailbox({ kind, depth, refused }: MailboxEvent): void {
     if (refused) this.#mailboxRefused.inc({ kind })
     else this.#mailboxDepth.observe({ kind }, depth)
+  }
+
+  #onSweep({ deleted }: SweepEvent): void {
+    for (const [what, rows] of Object.entries(deleted)) if (rows > 0) this.#swept.inc({ what }, rows)
   }
 
   #onBus(fact: BusFact): void {

@@ -81,6 +81,41 @@ test('the log shows no secret, neither as a field nor inside an error', () => {
   assert.match(text, /ops\.test\.ts/)
 })
 
+test('what does not answer and what waits is a line at its beginning and one at its end', () => {
+  const lines = new Lines()
+  using _subscriptions = logFacts(createLogger({ logLevel: 'info', hostName: 'h' }, lines))
+  channel('troupe:activation').publish({ kind: 'room', key: '!a:x', what: 'stuck', request: 'send' })
+  channel('troupe.storage.pool-exhausted').publish({ what: 'began', connections: 8 })
+  channel('troupe.storage.pool-exhausted').publish({
+    what: 'ended',
+    connections: 8,
+    waited: 3,
+    durationMs: 1.6,
+  })
+  channel('troupe.storage.connection-silent').publish({ purpose: 'reads', silentMs: 15000.4, statements: 2 })
+  assert.deepEqual(
+    lines.lines.map(({ time: _time, host: _host, ...fields }) => fields),
+    [
+      {
+        level: 'warn',
+        actor: 'room',
+        key: '!a:x',
+        request: 'send',
+        msg: 'the turn of an actor does not end',
+      },
+      { level: 'warn', connections: 8, msg: 'all database connections are busy' },
+      { level: 'warn', ms: 2, waited: 3, msg: 'the database connections are enough again' },
+      {
+        level: 'warn',
+        purpose: 'reads',
+        ms: 15000,
+        statements: 2,
+        msg: 'a database connection does not answer',
+      },
+    ],
+  )
+})
+
 test('at a terminal a line is in words, with what failed below it', () => {
   const text: string[] = []
   const log = createLogger(
@@ -110,6 +145,7 @@ test('metrics count facts by bounded labels', async () => {
   channel('troupe:shard').publish({ shard: 3, epoch: 1, what: 'claimed' })
   channel('troupe:bus').publish({ kind: 'request', adapter: 'memory', target: 'room', outcome: 'ok', ms: 1 })
   channel('troupe:sync').publish({ what: 'wake', ms: 0.1 })
+  channel('troupe:sweep').publish({ shard: 3, deleted: { receipt: 5, profile: 0 }, ms: 1 })
   const { text } = await metrics.text()
   for (const expected of [
     'troupe_sends_total{outcome="2xx"} 1',
@@ -121,6 +157,7 @@ test('metrics count facts by bounded labels', async () => {
     'troupe_shard_changes_total{what="claimed"} 1',
     'troupe_bus_request_ms_count{adapter="memory",target="room",outcome="ok"} 1',
     'troupe_sync_ms_count{what="wake"} 1',
+    'troupe_swept_rows_total{what="receipt"} 5',
     'process_resident_memory_bytes',
   ]) {
     assert.ok(text.includes(expected), expected)

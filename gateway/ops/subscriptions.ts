@@ -4,7 +4,12 @@
  */
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { MigrationFact, PoolExhaustedFact, SlowQueryFact } from '#storage/events.ts'
+import type {
+  ConnectionSilentFact,
+  MigrationFact,
+  PoolExhaustedFact,
+  SlowQueryFact,
+} from '#storage/events.ts'
 import type { BusFact } from '#actors/bus/events.ts'
 import type {
   ActivationEvent,
@@ -13,6 +18,7 @@ import type {
   MailboxEvent,
   ShardEvent,
 } from '#actors/runtime/events.ts'
+import type { SweepEvent } from '#actors/sweep/events.ts'
 import type { SyncEvent } from '#actors/user/sync/events.ts'
 import type { Fault, RequestDone } from '../events.ts'
 
@@ -26,10 +32,12 @@ export interface Facts {
   readonly 'troupe:mailbox': MailboxEvent
   readonly 'troupe:background': BackgroundEvent
   readonly 'troupe:bus': BusFact
+  readonly 'troupe:sweep': SweepEvent
   readonly 'troupe:sync': SyncEvent
   readonly 'troupe.storage.migration-applied': MigrationFact
   readonly 'troupe.storage.slow-query': SlowQueryFact
   readonly 'troupe.storage.pool-exhausted': PoolExhaustedFact
+  readonly 'troupe.storage.connection-silent': ConnectionSilentFact
 }
 
 export type Listeners = { readonly [C in keyof Facts]?: (fact: Facts[C]) => void }

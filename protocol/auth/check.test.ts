@@ -2,13 +2,12 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { parseEventId } from '../ids/event-id.ts'
 import { parseRoomId } from '../ids/room-id.ts'
-import { serverOf, type UserId } from '../ids/user-id.ts'
+import type { UserId } from '../ids/user-id.ts'
 import {
   creator,
   admin,
   mod,
   user,
-  banned,
   invited,
   stranger,
   createId,
@@ -29,7 +28,7 @@ import {
   type Change,
   joinRule,
 } from './auth-fixture.ts'
-import { checkAuth, mayRedact } from './check.ts'
+import { checkAuth } from './check.ts'
 
 table('creation', [
   [all, create({}), 'ok'],
@@ -148,20 +147,4 @@ test('without power levels the creator has 100 and anybody joined may send messa
       'ok',
     )
   }
-})
-
-test('a redaction takes effect by level or by common server from version 3 on', () => {
-  const rules = v(11)
-  const may = (sender: UserId, author: UserId): boolean =>
-    mayRedact(
-      rules,
-      event(rules, { type: 'm.room.redaction', sender }),
-      event(rules, { type: 'x', sender: author }),
-      lookupIn(stateOf(rules)),
-    )
-  assert.deepEqual(
-    [may(mod, user), may(user, banned), may(user, mod), may(user, user)],
-    [true, true, false, true],
-  )
-  assert.equal(serverOf(user), serverOf(banned))
 })

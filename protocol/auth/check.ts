@@ -94,24 +94,3 @@ function checkRedaction(room: RoomView, event: CheckedEvent): Verdict {
   // "Otherwise, reject."
   return reject('redaction', 'Your power level is too low to redact this event.')
 }
-
-/**
- * Whether a redaction takes effect on its target: the sender may redact, or both are of one server. Asked when both
- * events are there; in versions 1 and 2 the authorisation rules have decided already.
- * Room versions v1.19, "Handling redactions".
- */
-export function mayRedact(
-  rules: RoomVersionRules,
-  redaction: CheckedEvent,
-  target: AuthEvent,
-  lookup: StateLookup,
-): boolean {
-  if (rules.redactionInAuthRules) return true
-  // "The domain of the redaction event's sender matches that of the original event's sender."
-  if (serverOf(redaction.sender) === serverOf(target.sender)) return true
-  // "The power level of the redaction event's sender is greater than or equal to the redact level."
-  const create = lookup('m.room.create', '')
-  if (create === undefined) return false
-  const { levels } = viewRoom(rules, create, lookup)
-  return levels.userLevel(redaction.sender) >= levels.redact
-}

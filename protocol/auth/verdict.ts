@@ -21,6 +21,7 @@ export type RuleId =
   | 'invite.target_banned'
   | 'invite.target_joined'
   | 'invite.third_party'
+  | 'join.authoriser_signature'
   | 'join.banned'
   | 'join.not_allowed'
   | 'join.not_authorised'

@@ -3,6 +3,7 @@ import { parseEventId, type EventId } from '../ids/event-id.ts'
 import { parseRoomId, type RoomId } from '../ids/room-id.ts'
 import { canonicalJson } from '../json/canonical.ts'
 import { stringField, type JsonObject } from '../json/types.ts'
+import { decodeBase64, encodeBase64 } from '../signing/base64.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
 import type { Pdu } from './pdu.ts'
 import { redact } from './redact.ts'
@@ -21,10 +22,13 @@ export function contentHash(rules: RoomVersionRules, pdu: Pdu): string {
   return sha256Base64(canonicalEvent(rules, hashed as JsonObject))
 }
 
-/** True if the event's `hashes.sha256` is its content hash; if not, only its redacted form may be used. */
+/**
+ * True if the event's `hashes.sha256` is its content hash; if not, only its redacted form may be used. "The content hash in the `hashes`
+ * property of the received event is base64-decoded, and the two are compared for equality."
+ */
 export function hasValidContentHash(rules: RoomVersionRules, pdu: Pdu): boolean {
-  const stated = stringField(pdu.hashes, 'sha256')
-  return stated !== undefined && stated.replace(/=+$/, '') === contentHash(rules, pdu)
+  const stated = decodeBase64(stringField(pdu.hashes, 'sha256') ?? '')
+  return stated !== undefined && encodeBase64(stated) === contentHash(rules, pdu)
 }
 
 /**

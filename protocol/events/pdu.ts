@@ -13,6 +13,7 @@ import {
   maxPrevEvents,
   utf8Bytes,
 } from '../json/limits.ts'
+import type { JsonFlaw, ReceivedJson } from '../json/received.ts'
 import { field, isJsonObject, JsonError, objectField, stringField } from '../json/types.ts'
 import type { JsonArray, JsonObject, JsonValue } from '../json/types.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
@@ -83,12 +84,12 @@ const fieldChecks: readonly FieldCheck[] = [
   ['content', 'must be an object', (_rules, event) => isJsonObject(field(event, 'content'))],
   [
     'prev_events',
-    `must be at most ${maxPrevEvents} event ids`,
+    `must be at most ${maxPrevEvents} ids of other events`,
     (rules, event) => isRefs(rules, event, 'prev_events', maxPrevEvents),
   ],
   [
     'auth_events',
-    `must be at most ${maxAuthEvents} event ids`,
+    `must be at most ${maxAuthEvents} ids of other events`,
     (rules, event) => isRefs(rules, event, 'auth_events', maxAuthEvents),
   ],
   ['depth', 'must be an integer from 0 to 2^53 - 1', (rules, event) => isDepth(rules, field(event, 'depth'))],
@@ -123,6 +124,20 @@ export function checkFormat(rules: RoomVersionRules, value: JsonValue): FormatVe
     return fail('too_large', `The event is larger than ${maxEventBytes} bytes.`)
   // The cast is sound: the checks above have established every field of the type.
   return { ok: true, pdu: value as unknown as Pdu, json }
+}
+
+/** What makes a text unacceptable in every room version, and what besides where canonical JSON is demanded. */
+const fatalFlaws: readonly JsonFlaw[] = ['infinite-numbers', 'lone-surrogates']
+const strictFlaws: readonly JsonFlaw[] = [...fatalFlaws, 'duplicate-keys', 'numbers']
+
+/**
+ * As `checkFormat`, for an event as it came: also what JSON.parse hides must be as the room version wants it. "Servers MUST strictly
+ * enforce the JSON format", version 6 and later; "MUST NOT strictly enforce" it before. What fails is dropped.
+ */
+export function checkReceivedFormat(rules: RoomVersionRules, { value, flaws }: ReceivedJson): FormatVerdict {
+  const flaw = (rules.strictCanonicalJson ? strictFlaws : fatalFlaws).find((one) => flaws.has(one))
+  if (flaw !== undefined) return fail('not_canonical_json', `The event has ${flaw.replace('-', ' ')}.`)
+  return checkFormat(rules, value)
 }
 
 /** The ids in `prev_events`; in versions 1 and 2 these are pairs of id and hash. */
@@ -179,14 +194,16 @@ function isDepth(rules: RoomVersionRules, depth: JsonValue | undefined): boolean
 
 function isRefs(rules: RoomVersionRules, event: JsonObject, key: string, max: number): boolean {
   const list = field(event, key)
-  return Array.isArray(list) && list.length <= max && list.every((ref) => isRef(rules, ref))
+  // Where ids are hashes, no event can name itself.
+  const own = rules.eventIdFormat === 'v1' ? field(event, 'event_id') : undefined
+  return Array.isArray(list) && list.length <= max && list.every((ref) => isRef(rules, ref, own))
 }
 
-function isRef(rules: RoomVersionRules, ref: JsonValue): boolean {
+function isRef(rules: RoomVersionRules, ref: JsonValue, own: JsonValue | undefined): boolean {
   if (rules.eventIdFormat !== 'v1')
     return typeof ref === 'string' && isEventIdOfFormat(rules.eventIdFormat, ref)
   const [id, hashes] = Array.isArray(ref) && ref.length === 2 ? ref : []
-  return typeof id === 'string' && isEventIdOfFormat('v1', id) && isJsonObject(hashes)
+  return typeof id === 'string' && id !== own && isEventIdOfFormat('v1', id) && isJsonObject(hashes)
 }
 
 function idsIn(rules: RoomVersionRules, refs: JsonArray): readonly EventId[] {

@@ -1,3 +1,4 @@
+import { carryRawNumbers } from '../json/raw-numbers.ts'
 import { field, objectField, type JsonObject, type JsonValue } from '../json/types.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
 import type { Pdu } from './pdu.ts'
@@ -33,5 +34,6 @@ function pick(object: JsonObject, keys: Iterable<string>): Record<string, JsonVa
     const value = field(object, key)
     if (value !== undefined) kept[key] = value
   }
+  carryRawNumbers(object, kept)
   return kept
 }

@@ -3,6 +3,7 @@
 // The writer recurses for ordinary values and hands subtrees below a fixed depth to one that keeps its own
 // stack, because a remote event of 64 KiB can be nested 30,000 deep and must still get its right event id.
 
+import { rawNumbersOf } from './raw-numbers.ts'
 import { JsonError, type JsonArray, type JsonObject, type JsonValue } from './types.ts'
 
 /** Which numbers may be written: `strict` as canonical JSON demands, `lax` any finite number, for room versions 1 to 5. */
@@ -19,8 +20,8 @@ const plainTextMaxLength = 64
 /**
  * The canonical JSON text of a value: shortest form, keys sorted by Unicode code point. Appendices v1.19, "Canonical JSON".
  * Throws JsonError `bad-json` for a number that is not an integer within ±(2^53 − 1) or is negative zero, and for what is
- * not JSON; `invalid-utf8` for a lone surrogate. With `lax`, every finite number is written: integers with all digits,
- * others as JavaScript prints them.
+ * not JSON; `invalid-utf8` for a lone surrogate. With `lax`, a number is written as it came if it was parsed with
+ * `keepNumbers`; otherwise it must be finite, integers are written with all digits and others as JavaScript prints them.
  */
 export function canonicalJson(value: JsonValue, numbers: CanonicalNumbers = 'strict'): string {
   return write(value, numbers, 0)
@@ -58,22 +59,36 @@ function write(value: JsonValue, numbers: CanonicalNumbers, depth: number): stri
 }
 
 function writeArray(array: JsonArray, numbers: CanonicalNumbers, depth: number): string {
+  const raw = numbers === 'lax' ? rawNumbersOf(array) : undefined
   let text = '['
   // Plain indexing reads holes as undefined, which writeScalar refuses.
   for (let i = 0; i < array.length; i++) {
     if (i > 0) text += ','
-    text += write(array[i] as JsonValue, numbers, depth)
+    const value = array[i] as JsonValue
+    text += rawNumber(raw?.get(String(i)), value) ?? write(value, numbers, depth)
   }
   return text + ']'
 }
 
 function writeObject(object: JsonObject, numbers: CanonicalNumbers, depth: number): string {
+  const raw = numbers === 'lax' ? rawNumbersOf(object) : undefined
   let text = '{'
   for (const key of sortedKeys(object)) {
     if (text.length > 1) text += ','
-    text += canonicalString(key) + ':' + write(object[key] as JsonValue, numbers, depth)
+    const value = object[key] as JsonValue
+    text += canonicalString(key) + ':' + (rawNumber(raw?.get(key), value) ?? write(value, numbers, depth))
   }
   return text + '}'
+}
+
+/**
+ * The text that a number came as, if it is still the text of this value: a copy may have another number under the key.
+ * "The following canonical JSON should be produced" says that `-0` is written `0`.
+ */
+function rawNumber(raw: string | undefined, value: JsonValue): string | undefined {
+  if (raw === undefined || typeof value !== 'number') return undefined
+  if (Number(raw) !== value) return undefined
+  return raw === '-0' ? '0' : raw
 }
 
 function writeScalar(value: JsonValue, numbers: CanonicalNumbers): string {
@@ -154,10 +169,17 @@ function writeDeep(root: JsonArray | JsonObject, numbers: CanonicalNumbers): str
       parts.push(isArray(value) ? '[' : '{')
       stack.push(openFrame(value))
     } else {
-      parts.push(typeof value === 'string' ? canonicalString(value) : writeScalar(value, numbers))
+      parts.push(typeof value === 'string' ? canonicalString(value) : writeMember(frame, value, numbers))
     }
   }
   return parts.join('')
+}
+
+/** The text of the member that `startMember` has just returned. */
+function writeMember(frame: Frame, value: JsonValue, numbers: CanonicalNumbers): string {
+  const index = frame.next - 1
+  const raw = numbers === 'lax' ? rawNumbersOf(frame.values) : undefined
+  return rawNumber(raw?.get(frame.keys?.[index] ?? String(index)), value) ?? writeScalar(value, numbers)
 }
 
 /** Writes the comma and key of the frame's next member and returns its value. */

@@ -1,6 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
-import { parseStrictJson, parseStrictJsonObject, type NumberRule, type ParseOptions } from './strict-parse.ts'
+import type { NumberRule } from './scan.ts'
+import { parseStrictJson, parseStrictJsonObject, type ParseOptions } from './strict-parse.ts'
 import { JsonError, type JsonErrorKind } from './types.ts'
 
 const strict: ParseOptions = { integers: 'strict' }

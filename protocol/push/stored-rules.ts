@@ -24,6 +24,8 @@ export interface StoredChange {
 export interface StoredRules {
   readonly rules?: { readonly [Kind in RuleKind]?: readonly StoredRule[] }
   readonly changes?: readonly StoredChange[]
+  /** Rooms into which the rules about the room that each replaces have been carried (`succession.ts`). */
+  readonly carried?: readonly string[]
 }
 
 /** The user's own rules of a kind. */

@@ -26,6 +26,7 @@ export type SignatureVerdict =
     }
 
 const signatureBytes = 64
+const authoriserKey = 'join_authorised_via_users_server'
 const good: SignatureVerdict = { ok: true }
 
 /**
@@ -54,6 +55,8 @@ export function verifyEvent(rules: RoomVersionRules, pdu: Pdu, keys: KeyLookup):
  * "If the event is not validly signed by the homeserver of the user ID denoted by the key, reject." Since v8.
  */
 export function verifyAuthorisedJoin(rules: RoomVersionRules, pdu: Pdu, keys: KeyLookup): SignatureVerdict {
+  // What denotes no user denotes no server that could have signed.
+  if (namesNobody(rules, pdu)) return { ok: false, server: serverOf(pdu.sender), why: 'no_signature' }
   return verifyBy(rules, pdu, authorisingServers(rules, pdu), keys)
 }
 
@@ -75,8 +78,14 @@ function signersOfForm(rules: RoomVersionRules, pdu: Pdu): readonly ServerName[]
 
 function authorisingServers(rules: RoomVersionRules, pdu: Pdu): readonly ServerName[] {
   if (!rules.restrictedJoin || pdu.type !== 'm.room.member') return []
-  const user = stringField(pdu.content, 'join_authorised_via_users_server')
+  const user = stringField(pdu.content, authoriserKey)
   return user !== undefined && isUserId(user) ? [serverOf(user)] : []
+}
+
+/** "If content has a join_authorised_via_users_server key", whatever the membership is. */
+function namesNobody(rules: RoomVersionRules, pdu: Pdu): boolean {
+  if (!rules.restrictedJoin || pdu.type !== 'm.room.member') return false
+  return Object.hasOwn(pdu.content, authoriserKey) && authorisingServers(rules, pdu).length === 0
 }
 
 function isThirdPartyInvite(pdu: Pdu): boolean {

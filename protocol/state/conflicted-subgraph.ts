@@ -1,7 +1,8 @@
 /** The conflicted state subgraph: what lies between conflicted events. Room version 12, "Conflicted state subgraph". */
+import { isDeeper, leastOf, loadParents, type Visit } from './auth-chains.ts'
 import { PriorityQueue } from './priority-queue.ts'
-import { loadedLinks, settle, spend } from './resolution-source.ts'
-import type { AuthLinks, Meter, ResolutionSource, Resumable } from './resolution-source.ts'
+import { loadAhead, loadedLinks, spend } from './resolution-source.ts'
+import type { MeteredSource, Resumable } from './resolution-source.ts'
 
 /**
  * "Starting from an event in the conflicted state set and following auth_events edges may lead to another event in the
@@ -9,47 +10,46 @@ import type { AuthLinks, Meter, ResolutionSource, Resumable } from './resolution
  * conflicted ones left out. No chain is followed below the least auth depth of a conflicted event.
  */
 export function* conflictedSubgraph(
-  source: ResolutionSource,
+  work: MeteredSource,
   conflicted: ReadonlySet<number>,
-  meter: Meter,
 ): Resumable<ReadonlySet<number>> {
-  const visited = new Map<number, AuthLinks>()
-  const queue = new PriorityQueue<number>((a, b) => depthOf(visited, a) > depthOf(visited, b))
-  for (const [number, links] of yield* settle(() => loadedLinks(source, conflicted))) {
-    visited.set(number, links)
-    queue.push(number)
+  const { source, meter } = work
+  yield* loadAhead(work, 'links', conflicted)
+  const depths = conflicted.values().map((number) => loadedLinks(source, number).authDepth)
+  const floor = yield* leastOf(work, depths)
+  const visited = new Set(conflicted)
+  const queue = new PriorityQueue<Visit>(isDeeper)
+  for (const number of conflicted) {
+    queue.push({ number, links: loadedLinks(source, number) })
+    yield* spend(meter, 1)
   }
-  const floor = Math.min(...[...visited.values()].map((links) => links.authDepth))
-  const order: number[] = []
-  for (let number = queue.pop(); number !== undefined; number = queue.pop()) {
-    order.push(number)
-    const parents = visited.get(number)?.authEvents ?? []
-    const fresh = parents.filter((parent) => !visited.has(parent))
-    for (const [parent, links] of yield* settle(() => loadedLinks(source, fresh))) {
+  const order: Visit[] = []
+  for (let visit = queue.pop(); visit !== undefined; visit = queue.pop()) {
+    order.push(visit)
+    yield* loadParents(work, 'links', { visit, queue })
+    for (const parent of visit.links.authEvents) {
+      const links = loadedLinks(source, parent)
       if (links.authDepth < floor || visited.has(parent)) continue
-      visited.set(parent, links)
-      queue.push(parent)
+      visited.add(parent)
+      queue.push({ number: parent, links })
     }
-    yield* spend(meter, 1 + parents.length)
+    yield* spend(meter, 1 + visit.links.authEvents.length)
   }
-  return leadingTo(conflicted, visited, order)
+  return yield* leadingTo(work, conflicted, order)
 }
 
 /** Of the visited events those from which a conflicted one is reached; the last visited ones are at the ends of the paths. */
-function leadingTo(
+function* leadingTo(
+  { meter }: MeteredSource,
   conflicted: ReadonlySet<number>,
-  visited: ReadonlyMap<number, AuthLinks>,
-  order: readonly number[],
-): ReadonlySet<number> {
+  order: readonly Visit[],
+): Resumable<ReadonlySet<number>> {
   const between = new Set<number>()
-  for (const number of order.toReversed()) {
+  for (const { number, links } of order.toReversed()) {
+    yield* spend(meter, 1)
     if (conflicted.has(number)) continue
-    const parents = visited.get(number)?.authEvents ?? []
-    if (parents.some((parent) => conflicted.has(parent) || between.has(parent))) between.add(number)
+    const isBetween = (parent: number): boolean => conflicted.has(parent) || between.has(parent)
+    if (links.authEvents.some(isBetween)) between.add(number)
   }
   return between
-}
-
-function depthOf(visited: ReadonlyMap<number, AuthLinks>, number: number): number {
-  return visited.get(number)?.authDepth ?? 0
 }

@@ -3,25 +3,29 @@ import type { StateLookup } from '../auth/auth-event.ts'
 import { checkAuth } from '../auth/check.ts'
 import { authEventKeys } from '../auth/select.ts'
 import type { ResolutionWork } from './power-order.ts'
-import { loadedEvent, loadedEvents, settle, spend } from './resolution-source.ts'
+import { loadAhead, loadedEvent, settle, spend } from './resolution-source.ts'
 import type { ResolvableEvent, Resumable } from './resolution-source.ts'
-import { stateKeyHash, type KeyHash } from './trie-node.ts'
+import type { StateKeys } from './state-keys.ts'
+import type { KeyHash } from './trie-node.ts'
+import type { UnconflictedState } from './unconflicted-state.ts'
 
-/** The units of work that one check stands for, beside one for looking at an auth event. */
-const checkUnits = 10
+/** The units of work that one check stands for. */
+export const checkUnits = 10
 
 /** How many events are prepared for their checks at once. */
-const sliceSize = 128
+const sliceSize = 512
 
 /** A state that starts from another one and is changed in memory only. */
 export class PartialState {
-  /** The number under a key where the state starts, or undefined. Throws MissingNodes. */
-  readonly #base: (key: KeyHash) => number | undefined
-  readonly #set = new Map<KeyHash, number>()
-  readonly #keys = new Map<string, Map<string, KeyHash>>()
+  readonly #keys: StateKeys
+  readonly #base: UnconflictedState | undefined
+  readonly #set: Map<KeyHash, number>
 
-  constructor(base: (key: KeyHash) => number | undefined) {
+  /** A state that is `base`, or empty without one, but for the entries in `set`. */
+  constructor(keys: StateKeys, base: UnconflictedState | undefined, set?: ReadonlyMap<KeyHash, number>) {
+    this.#keys = keys
     this.#base = base
+    this.#set = new Map(set)
   }
 
   /** The entries that have been set, by key. */
@@ -31,19 +35,25 @@ export class PartialState {
 
   /** The event number under a key. Throws MissingNodes. */
   get(type: string, stateKey: string): number | undefined {
-    const key = this.#keyOf(type, stateKey)
-    return this.#set.get(key) ?? this.#base(key)
+    const key = this.#keys.of(type, stateKey)
+    return this.#set.get(key) ?? this.#base?.get(key)
   }
 
   /** Sets the entry of a state event. */
   set(event: ResolvableEvent): void {
-    if (event.stateKey !== undefined) this.#set.set(this.#keyOf(event.type, event.stateKey), event.number)
+    if (event.stateKey !== undefined) this.#set.set(this.#keys.of(event.type, event.stateKey), event.number)
   }
 
-  #keyOf(type: string, stateKey: string): KeyHash {
-    return this.#keys
-      .getOrInsertComputed(type, () => new Map())
-      .getOrInsertComputed(stateKey, () => stateKeyHash(type, stateKey))
+  /** Has what the authorisation rules ask of this state for these events loaded, all at once. */
+  *loadForChecks(work: ResolutionWork, events: readonly ResolvableEvent[]): Resumable<void> {
+    const asked = events.flatMap((event) => authEventKeys(work.rules, event))
+    if (this.#base !== undefined) yield* this.#base.lookAhead(asked)
+    const numbers = asked.values().map(([type, stateKey]) => this.get(type, stateKey))
+    yield* loadAhead(
+      work,
+      'events',
+      numbers.filter((number) => number !== undefined),
+    )
   }
 }
 
@@ -55,27 +65,18 @@ export function* iterativeAuthChecks(
 ): Resumable<void> {
   for (let at = 0; at < events.length; at += sliceSize) {
     const slice = events.slice(at, at + sliceSize)
-    yield* settle(() => loadForChecks(work, state, slice))
-    yield* spend(work.meter, slice.length)
+    yield* loadAhead(
+      work,
+      'events',
+      slice.values().flatMap((event) => event.authEvents),
+    )
+    yield* state.loadForChecks(work, slice)
     for (const event of slice) {
       const isAllowed = yield* settle(() => checkAuth(work.rules, event, lookupFor(work, state, event)).ok)
       if (isAllowed) state.set(event)
       yield* spend(work.meter, checkUnits)
     }
   }
-}
-
-/** Sees that what the checks will look up is asked for at once, and not event by event. */
-function loadForChecks(work: ResolutionWork, state: PartialState, events: readonly ResolvableEvent[]): void {
-  const numbers = new Set<number>()
-  for (const event of events) {
-    for (const number of event.authEvents) numbers.add(number)
-    for (const [type, stateKey] of authEventKeys(work.rules, event)) {
-      const number = state.get(type, stateKey)
-      if (number !== undefined) numbers.add(number)
-    }
-  }
-  loadedEvents(work.source, numbers)
 }
 
 /**

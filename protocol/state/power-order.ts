@@ -5,14 +5,14 @@ import { readPowerLevels, type PowerLevels } from '../events/read/power-levels.t
 import { compareCodePoints } from '../json/canonical.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
 import { PriorityQueue } from './priority-queue.ts'
-import { loadedEvent, loadedEvents, settle, spend } from './resolution-source.ts'
-import type { Meter, ResolutionSource, ResolvableEvent, Resumable } from './resolution-source.ts'
+import { loadAhead, loadedEvent, spend } from './resolution-source.ts'
+import type { MeteredSource, ResolutionSource, ResolvableEvent, Resumable } from './resolution-source.ts'
+import type { StateKeys } from './state-keys.ts'
 
 /** The resolution that is under way, as its steps see it. */
-export interface ResolutionWork {
+export interface ResolutionWork extends MeteredSource {
   readonly rules: RoomVersionRules
-  readonly source: ResolutionSource
-  readonly meter: Meter
+  readonly keys: StateKeys
   /** The create event of a room of version 12, which is not among the auth events. */
   readonly impliedCreate: ResolvableEvent | undefined
 }
@@ -46,12 +46,11 @@ export function* powerOrder(
   work: ResolutionWork,
   full: ReadonlyMap<number, ResolvableEvent>,
 ): Resumable<readonly ResolvableEvent[]> {
-  const chosen = withChains(full)
-  yield* settle(() =>
-    loadedEvents(
-      work.source,
-      chosen.flatMap((event) => event.authEvents),
-    ),
+  const chosen = yield* withChains(work, full)
+  yield* loadAhead(
+    work,
+    'events',
+    chosen.values().flatMap((event) => event.authEvents),
   )
   const levels = new SenderLevels(work)
   const nodes = new Map<number, PowerNode>()
@@ -59,7 +58,7 @@ export function* powerOrder(
     nodes.set(event.number, { event, level: levels.of(event), waitsFor: 0, followers: [] })
     yield* spend(work.meter, 1)
   }
-  return yield* sortTopologically(work.meter, nodes)
+  return yield* sortTopologically(work, nodes)
 }
 
 /** An event with the number of its auth events that are still to come, and the events that it is an auth event of. */
@@ -70,17 +69,24 @@ interface PowerNode {
   readonly followers: PowerNode[]
 }
 
-function withChains(full: ReadonlyMap<number, ResolvableEvent>): readonly ResolvableEvent[] {
+function* withChains(
+  { meter }: ResolutionWork,
+  full: ReadonlyMap<number, ResolvableEvent>,
+): Resumable<ReadonlySet<ResolvableEvent>> {
   const chosen = new Set<ResolvableEvent>()
-  for (const event of full.values()) if (isPowerEvent(event)) chosen.add(event)
+  for (const event of full.values()) {
+    if (isPowerEvent(event)) chosen.add(event)
+    if (meter.count(1)) yield { kind: 'breathe' }
+  }
   // What is added while the set is being walked is walked too.
   for (const event of chosen) {
     for (const number of event.authEvents) {
       const parent = full.get(number)
       if (parent !== undefined) chosen.add(parent)
     }
+    if (meter.count(event.authEvents.length)) yield { kind: 'breathe' }
   }
-  return [...chosen]
+  return chosen
 }
 
 /**
@@ -88,7 +94,7 @@ function withChains(full: ReadonlyMap<number, ResolvableEvent>): readonly Resolv
  * vertices, the smallest vertex using the above comparison relation."
  */
 function* sortTopologically(
-  meter: Meter,
+  { meter }: ResolutionWork,
   nodes: ReadonlyMap<number, PowerNode>,
 ): Resumable<readonly ResolvableEvent[]> {
   for (const node of nodes.values()) {
@@ -98,9 +104,13 @@ function* sortTopologically(
       parent.followers.push(node)
       node.waitsFor++
     }
+    yield* spend(meter, node.event.authEvents.length)
   }
   const candidates = new PriorityQueue<PowerNode>(comesBefore)
-  for (const node of nodes.values()) if (node.waitsFor === 0) candidates.push(node)
+  for (const node of nodes.values()) {
+    if (node.waitsFor === 0) candidates.push(node)
+    yield* spend(meter, 1)
+  }
   const sorted: ResolvableEvent[] = []
   for (let node = candidates.pop(); node !== undefined; node = candidates.pop()) {
     sorted.push(node.event)
@@ -127,9 +137,11 @@ export function authEventOfType(
   event: ResolvableEvent,
   type: string,
 ): ResolvableEvent | undefined {
-  return event.authEvents
-    .map((number) => loadedEvent(source, number))
-    .find((candidate) => candidate.type === type && candidate.stateKey === '')
+  for (const number of event.authEvents) {
+    const candidate = loadedEvent(source, number)
+    if (candidate.type === type && candidate.stateKey === '') return candidate
+  }
+  return undefined
 }
 
 /** Power levels of senders by the auth events of what they have sent; each power levels event is read once. */

@@ -12,6 +12,11 @@ export class PriorityQueue<T> {
     return this.#heap.length
   }
 
+  /** The items in no particular order, but so that the first ones come soon. */
+  items(): ArrayIterator<T> {
+    return this.#heap.values()
+  }
+
   /** Adds an item. */
   push(item: T): void {
     const heap = this.#heap

@@ -5,7 +5,7 @@
 import type { CheckedEvent } from '../auth/auth-event.ts'
 import type { NodeId } from './trie-node.ts'
 import { MissingNodes } from './trie.ts'
-import type { NodeSource } from './trie.ts'
+import type { NodeSource, TrieWalk } from './trie.ts'
 
 /** An event's place in the graph of auth events. */
 export interface AuthLinks {
@@ -33,17 +33,22 @@ export interface ResolvableEvent extends CheckedEvent, AuthLinks {
 export interface ResolutionSource {
   readonly nodes: NodeSource
   event(number: number): ResolvableEvent | undefined
-  /** The links alone, which a caller can hold for many more events. */
+  /** The links alone, which a caller can hold for many more events. Not asked for where the event is there. */
   links(number: number): AuthLinks | undefined
+  /** The numbers of all state events of the room that have this event among their auth events. */
+  citing(number: number): readonly number[] | undefined
 }
 
-/** Events that are needed and not in memory, or of which only the links are needed. Load them and repeat the call. */
+/** What of an event is needed: all that the algorithms look at, its links, or the links to it. */
+export type EventPart = 'events' | 'links' | 'citing'
+
+/** Events that are needed and not in memory, or parts of them. Load them and repeat the call. */
 export class MissingEvents extends Error {
   override readonly name = 'MissingEvents'
-  readonly wants: 'events' | 'links'
+  readonly wants: EventPart
   readonly numbers: readonly number[]
 
-  constructor(wants: 'events' | 'links', numbers: readonly number[]) {
+  constructor(wants: EventPart, numbers: readonly number[]) {
     super(`${numbers.length} ${wants} are not in memory, those of event ${numbers[0]} among them.`)
     this.wants = wants
     this.numbers = numbers
@@ -52,48 +57,32 @@ export class MissingEvents extends Error {
 
 /** The event of this number. Throws MissingEvents. */
 export function loadedEvent(source: ResolutionSource, number: number): ResolvableEvent {
-  const event = source.event(number)
-  if (event === undefined) throw new MissingEvents('events', [number])
-  return event
+  return source.event(number) ?? missing('events', number)
 }
 
-/** The events of these numbers, in their order. Throws MissingEvents with all that are not there. */
-export function loadedEvents(
-  source: ResolutionSource,
-  numbers: Iterable<number>,
-): readonly ResolvableEvent[] {
-  const found: ResolvableEvent[] = []
-  const missing = new Set<number>()
-  for (const number of numbers) {
-    const event = source.event(number)
-    if (event === undefined) missing.add(number)
-    else found.push(event)
-  }
-  if (missing.size > 0) throw new MissingEvents('events', [...missing])
-  return found
+/** The links of the event of this number. Throws MissingEvents. */
+export function loadedLinks(source: ResolutionSource, number: number): AuthLinks {
+  return linksOf(source, number) ?? missing('links', number)
 }
 
-/** The links of each of these events. Throws MissingEvents with all that are not there. */
-export function loadedLinks(
-  source: ResolutionSource,
-  numbers: Iterable<number>,
-): readonly (readonly [number: number, links: AuthLinks])[] {
-  const found: [number, AuthLinks][] = []
-  const missing = new Set<number>()
-  for (const number of numbers) {
-    const links = source.links(number)
-    if (links === undefined) missing.add(number)
-    else found.push([number, links])
-  }
-  if (missing.size > 0) throw new MissingEvents('links', [...missing])
-  return found
+/** The numbers of the state events that cite this one. Throws MissingEvents. */
+export function loadedCiting(source: ResolutionSource, number: number): readonly number[] {
+  return source.citing(number) ?? missing('citing', number)
+}
+
+function linksOf(source: ResolutionSource, number: number): AuthLinks | undefined {
+  return source.event(number) ?? source.links(number)
+}
+
+function missing(wants: EventPart, number: number): never {
+  throw new MissingEvents(wants, [number])
 }
 
 /** Why a resolution has stopped for the moment: to let others run, or until something is loaded. */
 export type ResolutionPause =
   | { readonly kind: 'breathe' }
   | { readonly kind: 'load-nodes'; readonly ids: readonly NodeId[] }
-  | { readonly kind: 'load-events'; readonly wants: 'events' | 'links'; readonly numbers: readonly number[] }
+  | { readonly kind: 'load-events'; readonly wants: EventPart; readonly numbers: readonly number[] }
 
 /** A part of a resolution, resumed by its caller until it returns. */
 export type Resumable<T> = Generator<ResolutionPause, T, undefined>
@@ -103,7 +92,10 @@ export class ResolutionTooLarge extends Error {
   override readonly name = 'ResolutionTooLarge'
 }
 
-/** Counts the work of one resolution. A unit is one auth event looked at; a check by the authorisation rules is ten. */
+/**
+ * Counts the work of one resolution. A unit is one event looked at, which takes about a microsecond once the code is warm; a step in the state
+ * trie is five, a check by the authorisation rules ten.
+ */
 export class Meter {
   readonly #perTurn: number
   readonly #limit: number
@@ -133,6 +125,12 @@ export class Meter {
   }
 }
 
+/** What every step of a resolution reads from, and counts its work by. */
+export interface MeteredSource {
+  readonly source: ResolutionSource
+  readonly meter: Meter
+}
+
 /** Pauses if enough has been done since the last pause. */
 export function* spend(meter: Meter, units: number): Resumable<void> {
   if (meter.count(units)) yield { kind: 'breathe' }
@@ -150,4 +148,49 @@ export function* settle<T>(attempt: () => T): Resumable<T> {
       else throw error
     }
   }
+}
+
+/** How many nodes or events are asked for at once: to load them is work as well. */
+const loadSize = 512
+
+/** The units that a step of a walk through the state trie stands for. */
+const stepUnits = 5
+
+/** Runs a walk through the state trie. */
+export function* walkTrie<T>(meter: Meter, walk: TrieWalk<T>): Resumable<T> {
+  for (;;) {
+    const step = walk.next()
+    if (step.done === true) return step.value
+    for (let at = 0; at < step.value.length; at += loadSize)
+      yield { kind: 'load-nodes', ids: step.value.slice(at, at + loadSize) }
+    if (meter.count(stepUnits)) yield { kind: 'breathe' }
+  }
+}
+
+/**
+ * Has these events loaded, or parts of them, before they are looked at one by one, so that as few pauses as possible are for
+ * loading.
+ */
+export function* loadAhead(
+  { source, meter }: MeteredSource,
+  wants: EventPart,
+  numbers: Iterable<number>,
+): Resumable<void> {
+  const absent = new Set<number>()
+  for (const number of numbers) {
+    if (!isLoaded(source, wants, number)) absent.add(number)
+    if (absent.size === loadSize) {
+      yield { kind: 'load-events', wants, numbers: [...absent] }
+      absent.clear()
+    }
+    if (meter.count(1)) yield { kind: 'breathe' }
+  }
+  if (absent.size > 0) yield { kind: 'load-events', wants, numbers: [...absent] }
+}
+
+/** Whether this part of an event is in memory. */
+export function isLoaded(source: ResolutionSource, wants: EventPart, number: number): boolean {
+  if (wants === 'events') return source.event(number) !== undefined
+  if (wants === 'links') return linksOf(source, number) !== undefined
+  return source.citing(number) !== undefined
 }

@@ -1,54 +1,58 @@
 /** State resolution of room version 1: "The resolved state is built up in a number of passes". */
 import { hash } from 'node:crypto'
 import { checkAuth } from '../auth/check.ts'
-import type { ComparedStates } from './auth-difference.ts'
-import { PartialState } from './iterative-auth.ts'
+import { checkUnits, PartialState } from './iterative-auth.ts'
 import type { ResolutionWork } from './power-order.ts'
-import { loadedEvent, loadedEvents, settle, spend } from './resolution-source.ts'
+import { loadAhead, loadedEvent, settle, spend } from './resolution-source.ts'
 import type { ResolvableEvent, Resumable } from './resolution-source.ts'
 import type { KeyHash } from './trie-node.ts'
-import { trieGet } from './trie.ts'
-
-/** The units of work that one check stands for. */
-const checkUnits = 10
+import type { ComparedStates } from './unconflicted-state.ts'
 
 /** The types whose conflicts are resolved first, in this order; all others come together afterwards. */
 const passes = ['m.room.power_levels', 'm.room.join_rules', 'm.room.member']
+
+/** How many conflicts are prepared for their checks at once. */
+const sliceSize = 256
 
 /** The entries that the conflict resolves to, by key; each conflicted key is among them. */
 export function* resolveV1(
   work: ResolutionWork,
   states: ComparedStates,
 ): Resumable<ReadonlyMap<KeyHash, number>> {
-  const { conflicting, union } = separate(states)
-  const state = new PartialState((key) => union.get(key) ?? unconflicted(states, key))
-  const groups: (readonly ResolvableEvent[])[] = []
-  for (const numbers of conflicting) groups.push(yield* settle(() => loadedEvents(work.source, numbers)))
+  yield* loadAhead(work, 'events', states.conflicted)
+  const { groups, union } = yield* separate(work, states)
+  const state = new PartialState(work.keys, states.unconflicted, union)
   for (const type of passes) {
     const ofType = groups.filter((events) => isOfPass(events, type))
     yield* runPass(work, state, ofType, lastAllowedInRow)
   }
   const others = groups.filter((events) => !passes.some((type) => isOfPass(events, type)))
   yield* runPass(work, state, others, firstAllowed)
-  return new Map([...union, ...state.changes])
+  return state.changes
+}
+
+interface SeparatedConflict {
+  /** For each key the events that are in conflict. */
+  readonly groups: readonly (readonly ResolvableEvent[])[]
+  readonly union: ReadonlyMap<KeyHash, number>
 }
 
 /** "A conflict occurs between states where those states have different event_ids for the same (event_type, state_key)." */
-function separate(states: ComparedStates): { conflicting: Set<number>[]; union: Map<KeyHash, number> } {
-  const conflicting: Set<number>[] = []
+function* separate(
+  { source, meter }: ResolutionWork,
+  { conflict }: ComparedStates,
+): Resumable<SeparatedConflict> {
+  const groups: (readonly ResolvableEvent[])[] = []
   const union = new Map<KeyHash, number>()
-  for (const [key, values] of states.conflict) {
+  for (const [key, values] of conflict) {
     const numbers = new Set(values.filter((value) => value !== undefined))
     const [only] = numbers
     // "Start by setting R to the union of the states to be resolved, excluding any conflicting events."
     if (numbers.size === 1 && only !== undefined) union.set(key, only)
-    else conflicting.push(numbers)
+    else groups.push(Array.from(numbers, (number) => loadedEvent(source, number)))
+    yield* spend(meter, values.length)
   }
-  return { conflicting, union }
-}
-
-function unconflicted(states: ComparedStates, key: KeyHash): number | undefined {
-  return states.conflict.has(key) ? undefined : trieGet(states.source.nodes, states.first, key)
+  return { groups, union }
 }
 
 /** NOTSPEC: power levels with a state key are resolved with the other events, as they affect nothing. */
@@ -71,7 +75,8 @@ function* runPass(
   choose: Choice,
 ): Resumable<void> {
   const chosen: ResolvableEvent[] = []
-  for (const events of groups) {
+  for (const [at, events] of groups.entries()) {
+    if (at % sliceSize === 0) yield* state.loadForChecks(work, groups.slice(at, at + sliceSize).flat())
     // "Sort the list by ascending depth then descending sha1(event_id)."
     const sorted = events.toSorted((a, b) => a.depth - b.depth || compareHashes(b, a))
     chosen.push(yield* settle(() => choose(work, state, sorted)))

@@ -8,7 +8,7 @@ import { authDifference } from './auth-difference.ts'
 import { conflictedEvents, findConflict } from './conflict.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
 import { PriorityQueue } from './priority-queue.ts'
-import { forkedRoom, seededDice, type ForkedRoom } from './random-room-fixture.ts'
+import { forkedRoom, outdatedStates, seededDice, type ForkedRoom } from './random-room-fixture.ts'
 import {
   Meter,
   ResolutionTooLarge,
@@ -17,7 +17,9 @@ import {
 } from './resolution-source.ts'
 import { defaultBudget, resolveStates } from './resolve.ts'
 import { runToEnd, type GraphEvent, type RoomGraph } from './room-fixture.ts'
+import { StateKeys } from './state-keys.ts'
 import type { NodeId } from './trie-node.ts'
+import { UnconflictedState, type ComparedStates } from './unconflicted-state.ts'
 
 const versions = ['1', '2', '6', '11', '12']
 const scenario = fc.tuple(fc.constantFrom(...versions), fc.nat(1_000_000), fc.integer({ min: 5, max: 60 }))
@@ -90,20 +92,15 @@ describe('state resolution', () => {
     )
   })
 
-  it('finds the auth difference that the definition gives', () => {
+  it('finds the auth difference that the definition gives, also where states have outdated entries', () => {
     fc.assert(
-      fc.property(scenario, (drawn) => {
+      fc.property(scenario, fc.boolean(), (drawn, isOutdated) => {
         const forked = roomOf(drawn)
         const { room } = forked
-        const roots = rootsOf(forked)
-        const [first] = roots
-        assert.ok(first !== undefined)
-        const conflict = findConflict(room.nodes, roots)
-        const conflicted = conflictedEvents(conflict)
-        const found = runToEnd(
-          authDifference({ source: room, roots, first, conflict }, new Meter(1e9, 1e9)),
-          never,
-        )
+        const roots = isOutdated ? outdatedStates(room, forked.tips, seededDice(drawn[1])) : rootsOf(forked)
+        const states = compared(room, roots)
+        const { conflicted } = states
+        const found = runToEnd(authDifference(metered(room), states), never)
         const chains = roots.map((root) => chainOf(room, room.entries(root).values()))
         const inSome = chains.reduce((all, chain) => all.union(chain), new Set<number>())
         const expected = [...inSome].filter(
@@ -114,7 +111,7 @@ describe('state resolution', () => {
           expected.sort((a, b) => a - b),
         )
       }),
-      { numRuns: 200 },
+      { numRuns: 300 },
     )
   })
 
@@ -123,7 +120,7 @@ describe('state resolution', () => {
       fc.property(scenario, fc.array(fc.nat(100), { minLength: 2, maxLength: 6 }), (drawn, picks) => {
         const { room } = roomOf(drawn)
         const conflicted = new Set(picks.map((pick) => (pick % room.events.length) + 1))
-        const found = runToEnd(conflictedSubgraph(room, conflicted, new Meter(1e9, 1e9)), never)
+        const found = runToEnd(conflictedSubgraph(metered(room), conflicted), never)
         const from = [...conflicted].flatMap((number) => room.event(number) ?? [])
         const expected = [...chainOf(room, from)].filter((number) => {
           const event = room.event(number)
@@ -208,12 +205,26 @@ describe('the priority queue', () => {
   })
 })
 
+function metered(room: RoomGraph) {
+  return { source: room, meter: new Meter(1e9, 1e9), keys: new StateKeys() }
+}
+
+function compared(room: RoomGraph, roots: readonly NodeId[]): ComparedStates {
+  const work = metered(room)
+  const [root] = roots
+  assert.ok(root !== undefined)
+  const conflict = runToEnd(findConflict(room.nodes, roots, work.meter), never)
+  const conflicted = runToEnd(conflictedEvents(conflict, work.meter), never)
+  return { roots, conflict, conflicted, unconflicted: new UnconflictedState(work, { root, conflict }) }
+}
+
 /** Holds nothing of a room until it is asked to load it. */
 class LazySource implements ResolutionSource {
   readonly #room: RoomGraph
   readonly #nodes = new Set<NodeId>()
   readonly #events = new Set<number>()
   readonly #links = new Set<number>()
+  readonly #citing = new Set<number>()
   readonly nodes = { get: (id: NodeId) => (this.#nodes.has(id) ? this.#room.nodes.get(id) : undefined) }
 
   constructor(room: RoomGraph) {
@@ -228,10 +239,14 @@ class LazySource implements ResolutionSource {
     return this.#links.has(number) ? this.#room.event(number) : undefined
   }
 
+  citing(number: number): readonly number[] | undefined {
+    return this.#citing.has(number) ? this.#room.citing(number) : undefined
+  }
+
   load(pause: ResolutionPause): void {
     if (pause.kind === 'load-nodes') addAll(this.#nodes, pause.ids)
     else if (pause.kind === 'load-events')
-      addAll(pause.wants === 'events' ? this.#events : this.#links, pause.numbers)
+      addAll({ events: this.#events, links: this.#links, citing: this.#citing }[pause.wants], pause.numbers)
   }
 }
 

@@ -7,18 +7,19 @@
  * find in memory. Nothing is changed before it returns, so it can be abandoned at any pause.
  */
 import type { RoomVersionRules } from '../versions/rules.ts'
-import { findConflict, type Conflict } from './conflict.ts'
-import type { ComparedStates } from './auth-difference.ts'
+import { conflictedEvents, findConflict, type Conflict } from './conflict.ts'
 import type { ResolutionWork } from './power-order.ts'
-import { loadedEvent, Meter, settle } from './resolution-source.ts'
-import type { ResolutionSource, ResolvableEvent, Resumable } from './resolution-source.ts'
+import { loadedEvent, Meter, settle, walkTrie } from './resolution-source.ts'
+import type { MeteredSource, ResolutionSource, ResolvableEvent, Resumable } from './resolution-source.ts'
 import { resolveV1 } from './resolve-v1.ts'
 import { resolveV2 } from './resolve-v2.ts'
+import { StateKeys } from './state-keys.ts'
 import { stateKeyHash, type KeyHash, type NodeId } from './trie-node.ts'
-import { trieUpdate, type TrieUpdate } from './trie-update.ts'
+import { updateSteps, type TrieUpdate } from './trie-update.ts'
 import { trieGet } from './trie.ts'
+import { UnconflictedState, type ComparedStates } from './unconflicted-state.ts'
 
-/** How much a resolution may do: in units of one auth event looked at, of which a check by the rules is ten. */
+/** How much a resolution may do, in the units of `Meter`. */
 export interface ResolutionBudget {
   /** Between two pauses. */
   readonly unitsPerTurn: number
@@ -49,37 +50,45 @@ export function* resolveStates(
 ): Resumable<Resolution> {
   const [first] = roots
   if (first === undefined) throw new RangeError('There is no state to resolve.')
-  const conflict = yield* settle(() => findConflict(source.nodes, roots))
+  const meter = new Meter(budget.unitsPerTurn, budget.units)
+  const conflict = yield* findConflict(source.nodes, roots, meter)
   if (conflict.size === 0) return { root: first, created: [], conflict, changes: new Map() }
-  const states: ComparedStates = { source, roots, first, conflict }
-  const work: ResolutionWork = {
-    rules,
-    source,
-    meter: new Meter(budget.unitsPerTurn, budget.units),
-    impliedCreate: rules.roomIdIsCreateHash ? yield* settle(() => createEvent(states)) : undefined,
+  const keys = new StateKeys()
+  const states: ComparedStates = {
+    roots,
+    conflict,
+    conflicted: yield* conflictedEvents(conflict, meter),
+    unconflicted: new UnconflictedState({ source, meter, keys }, { root: first, conflict }),
   }
+  const impliedCreate = rules.roomIdIsCreateHash ? yield* settle(() => createEvent(source, first)) : undefined
+  const work: ResolutionWork = { rules, source, meter, keys, impliedCreate }
   const resolved =
     rules.stateResolution === 'v1' ? yield* resolveV1(work, states) : yield* resolveV2(work, states)
-  const changes = changesFromFirst(conflict, resolved)
-  const update = yield* settle(() => trieUpdate(source.nodes, first, changes))
+  const changes = yield* changesFromFirst(work, conflict, resolved)
+  const update = yield* walkTrie(meter, updateSteps(source.nodes, first, changes))
   return { ...update, conflict, changes }
 }
 
-function createEvent({ source, first }: ComparedStates): ResolvableEvent | undefined {
-  const number = trieGet(source.nodes, first, stateKeyHash('m.room.create', ''))
+function createEvent(source: ResolutionSource, root: NodeId): ResolvableEvent | undefined {
+  const number = trieGet(source.nodes, root, stateKeyHash('m.room.create', ''))
   return number === undefined ? undefined : loadedEvent(source, number)
 }
 
-function changesFromFirst(
+function* changesFromFirst(
+  { meter }: MeteredSource,
   conflict: Conflict,
   resolved: ReadonlyMap<KeyHash, number>,
-): Map<KeyHash, number | undefined> {
+): Resumable<Map<KeyHash, number | undefined>> {
   const changes = new Map<KeyHash, number | undefined>()
   for (const [key, [before]] of conflict) {
     const after = resolved.get(key)
     if (after !== before) changes.set(key, after)
+    if (meter.count(1)) yield { kind: 'breathe' }
   }
   // The auth difference can bring back an entry that none of the states has.
-  for (const [key, number] of resolved) if (!conflict.has(key)) changes.set(key, number)
+  for (const [key, number] of resolved) {
+    if (!conflict.has(key)) changes.set(key, number)
+    if (meter.count(1)) yield { kind: 'breathe' }
+  }
   return changes
 }

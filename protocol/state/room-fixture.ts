@@ -5,7 +5,7 @@
 import { toCheckedEvent, type StateLookup } from '../auth/auth-event.ts'
 import { checkAuth } from '../auth/check.ts'
 import { authEventKeys } from '../auth/select.ts'
-import { eventIdOf, referenceHash, roomIdOfCreate } from '../events/hash.ts'
+import { eventIdOf, referenceHash, roomIdOfCreate, sha256Base64 } from '../events/hash.ts'
 import { nextDepth, type Pdu } from '../events/pdu.ts'
 import { makeEventId, type EventId } from '../ids/event-id.ts'
 import { parseRoomId, type RoomId } from '../ids/room-id.ts'
@@ -57,7 +57,7 @@ export interface DraftReferences {
   readonly opaque: string
 }
 
-/** The event that these fields make in a room version, with its id. Its content need not be canonical JSON, its hash is none. */
+/** The event that these fields make in a room version, with its id. Its content need not be canonical JSON, and its hash is not that of the content. */
 export function draftPdu(
   rules: RoomVersionRules,
   fields: PduDraft,
@@ -72,7 +72,8 @@ export function draftPdu(
     ...(isOld ? { event_id: makeEventId(opaque, serverOf(fields.sender)) } : undefined),
     prev_events: refer(previous),
     auth_events: refer(auth),
-    hashes: { sha256: 'A'.repeat(43) },
+    // Redaction keeps it, so that the ids of two events differ also where all else that redaction keeps is the same.
+    hashes: { sha256: sha256Base64(opaque) },
   }
   return { pdu, eventId: eventIdOf(rules, pdu) }
 }
@@ -83,6 +84,7 @@ export class RoomGraph implements ResolutionSource {
   readonly nodes = new Map<NodeId, TrieNode>()
   readonly events: GraphEvent[] = []
   readonly #hashes = new Map<EventId, string>()
+  readonly #citing = new Map<number, number[]>()
   #roomId: RoomId | undefined
 
   constructor(rules: RoomVersionRules) {
@@ -97,11 +99,16 @@ export class RoomGraph implements ResolutionSource {
     return this.event(number)
   }
 
+  citing(number: number): readonly number[] {
+    return this.#citing.get(number) ?? []
+  }
+
   /** Adds an event if the rules allow it by the state before it; otherwise nothing happens. */
   tryAdd(draft: EventDraft): GraphEvent | undefined {
     const event = this.draft(draft)
     if (!checkAuth(this.rules, event, this.lookupIn(event.before)).ok) return undefined
     this.events.push(event)
+    this.#cite(event)
     if (this.rules.eventIdFormat === 'v1')
       this.#hashes.set(event.eventId, referenceHash(this.rules, event.pdu))
     if (event.type === 'm.room.create')
@@ -207,6 +214,12 @@ export class RoomGraph implements ResolutionSource {
       const number = trieGet(this.nodes, root, stateKeyHash(type, stateKey))
       return number === undefined ? undefined : this.event(number)
     }
+  }
+
+  #cite(event: GraphEvent): void {
+    if (event.stateKey === undefined) return
+    for (const number of event.authEvents)
+      this.#citing.getOrInsertComputed(number, () => []).push(event.number)
   }
 
   #authEvents(draft: EventDraft, before: NodeId): readonly GraphEvent[] {

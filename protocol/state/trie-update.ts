@@ -5,8 +5,16 @@
 import { branchNode, bucketEntries, bucketLimit, bucketNode, entryKey } from './trie-node.ts'
 import { isBranch, nibbleAt, packedChildren, packEntry, packId, packKey, unpackId } from './trie-node.ts'
 import type { KeyHash, NodeId, TrieNode } from './trie-node.ts'
-import { collectEntries, compare, emptyRoot, MissingNodes, nodeEntryCount, peekNode } from './trie.ts'
-import type { NodeSource } from './trie.ts'
+import {
+  collectEntries,
+  compare,
+  emptyRoot,
+  nodeEntryCount,
+  nothingMissing,
+  peekNode,
+  runLoaded,
+} from './trie.ts'
+import type { NodeSource, TrieWalk } from './trie.ts'
 
 /** A new state, and the nodes of it that the change made. None when nothing changed. */
 export interface TrieUpdate {
@@ -33,25 +41,28 @@ export function trieDelete(source: NodeSource, root: NodeId, key: KeyHash): Trie
   return trieUpdate(source, root, [[key, undefined]])
 }
 
+/** Changes of a state's entries, where a key without a number is deleted. Of several with one key the last holds. */
+export type StateChanges = Iterable<readonly [KeyHash, number | undefined]>
+
 /**
- * The state after all these changes at once, where a key without a number is deleted. Throws MissingNodes with all
- * nodes of the next level that it needs, and RangeError for what is no event number.
+ * The state after all these changes at once. Throws MissingNodes with all nodes of the next level that it needs, and RangeError for
+ * what is no event number.
  */
-export function trieUpdate(
-  source: NodeSource,
-  root: NodeId,
-  changes: Iterable<readonly [KeyHash, number | undefined]>,
-): TrieUpdate {
-  const latest = new Map<string, Change>()
-  for (const [hash, eventNumber] of changes) {
-    const key = packKey(hash)
-    latest.set(key, { key, entry: eventNumber === undefined ? undefined : packEntry(key, eventNumber) })
+export function trieUpdate(source: NodeSource, root: NodeId, changes: StateChanges): TrieUpdate {
+  return runLoaded(updateSteps(source, root, changes))
+}
+
+/** `trieUpdate` as a walk, for changes of which there may be many. Throws RangeError for what is no event number. */
+export function* updateSteps(source: NodeSource, root: NodeId, changes: StateChanges): TrieWalk<TrieUpdate> {
+  const packed = yield* packChanges(changes)
+  for (;;) {
+    const work: Work = { source, missing: new Set(), created: [] }
+    const result = yield* change(work, root, { depth: 0, changes: packed })
+    if (result !== undefined && work.missing.size === 0) {
+      return { root: store(work, result), created: work.created }
+    }
+    yield [...work.missing]
   }
-  const sorted = [...latest.values()].sort((a, b) => compare(a.key, b.key))
-  const work: Work = { source, missing: new Set(), created: [] }
-  const result = change(work, root, { depth: 0, changes: sorted })
-  if (work.missing.size > 0 || result === undefined) throw new MissingNodes([...work.missing])
-  return { root: store(work, result), created: work.created }
 }
 
 interface Change {
@@ -65,6 +76,7 @@ interface Work {
   readonly created: TrieNode[]
 }
 
+/** The changes below one place of the trie, in any order. */
 interface Task {
   readonly depth: number
   readonly changes: readonly Change[]
@@ -78,19 +90,33 @@ type Subtree =
   | { readonly kind: 'node'; readonly id: NodeId; readonly size: number }
   | { readonly kind: 'entries'; readonly entries: readonly string[] }
 
+/** How many changes one step takes at most, where they meet entries or are read. */
+const stepChanges = 128
+
+function* packChanges(changes: StateChanges): TrieWalk<readonly Change[]> {
+  const latest = new Map<string, Change>()
+  let count = 0
+  for (const [hash, eventNumber] of changes) {
+    const key = packKey(hash)
+    latest.set(key, { key, entry: eventNumber === undefined ? undefined : packEntry(key, eventNumber) })
+    if (++count % stepChanges === 0) yield nothingMissing
+  }
+  return [...latest.values()]
+}
+
 /** The changed subtree; undefined when nodes are missing, which then stand in `work.missing`. */
-function change(work: Work, id: NodeId, task: Task): Subtree | undefined {
+function* change(work: Work, id: NodeId, task: Task): TrieWalk<Subtree | undefined> {
   const node = peekNode(work.source, id)
   if (node === undefined) {
     work.missing.add(id)
     return undefined
   }
-  if (isBranch(node)) return changeBranch(work, node, task)
-  const entries = mergeEntries(bucketEntries(node.data), task.changes)
-  return entries === undefined ? unchanged(node) : build(work, entries, task.depth)
+  if (isBranch(node)) return yield* changeBranch(work, node, task)
+  const result = yield* changeEntries(work, bucketEntries(node.data), task)
+  return result ?? unchanged(node)
 }
 
-function changeBranch(work: Work, node: TrieNode, task: Task): Subtree | undefined {
+function* changeBranch(work: Work, node: TrieNode, task: Task): TrieWalk<Subtree | undefined> {
   const children = packedChildren(node.data)
   const results: (Subtree | undefined)[] = []
   let size = nodeEntryCount(node)
@@ -98,7 +124,7 @@ function changeBranch(work: Work, node: TrieNode, task: Task): Subtree | undefin
   for (const [nibble, changes] of split(task.changes, (item) => nibbleAt(item.key, task.depth))) {
     const packed = children[nibble]
     const child = packed === undefined ? emptyRoot : unpackId(packed)
-    const result = change(work, child, { depth: task.depth + 1, changes })
+    const result = yield* change(work, child, { depth: task.depth + 1, changes })
     if (result === undefined) continue
     if (result.kind === 'node' && result.id === child) continue
     same = false
@@ -114,9 +140,8 @@ function changeBranch(work: Work, node: TrieNode, task: Task): Subtree | undefin
     if (result === undefined) return child
     return sizeOf(result) === 0 ? undefined : packId(store(work, result))
   })
-  const branch = branchNode(size, ids)
-  work.created.push(branch)
-  return { kind: 'node', id: branch.id, size }
+  yield nothingMissing
+  return createBranch(work, ids, size)
 }
 
 /** A branch that has become too small is what its children hold, the changed ones as they are now. */
@@ -138,16 +163,63 @@ function collapse(
   return work.missing.size > 0 ? undefined : { kind: 'entries', entries }
 }
 
+/** What the changes make of these entries, which stand in one bucket or in none; undefined when they change nothing. */
+function* changeEntries(
+  work: Work,
+  entries: readonly string[],
+  { depth, changes }: Task,
+): TrieWalk<Subtree | undefined> {
+  if (changes.length <= stepChanges) {
+    const merged = mergeEntries(
+      entries,
+      changes.toSorted((a, b) => compare(a.key, b.key)),
+    )
+    yield nothingMissing
+    return merged && build(work, merged, depth)
+  }
+  const parts: Subtree[] = Array.from({ length: 16 }, () => noEntries)
+  for (const [nibble, part] of split(entries, (entry) => nibbleAt(entry, depth))) {
+    parts[nibble] = { kind: 'entries', entries: part }
+  }
+  let same = true
+  for (const [nibble, part] of split(changes, (item) => nibbleAt(item.key, depth))) {
+    const before = entriesOf(parts[nibble])
+    const result = yield* changeEntries(work, before, { depth: depth + 1, changes: part })
+    if (result === undefined) continue
+    parts[nibble] = result
+    same = false
+  }
+  return same ? undefined : joinParts(work, parts)
+}
+
+const noEntries: Subtree = { kind: 'entries', entries: [] }
+
+/** The entries of a subtree that is no node. */
+function entriesOf(subtree: Subtree | undefined): readonly string[] {
+  return subtree?.kind === 'entries' ? subtree.entries : []
+}
+
+/** The subtree of these parts, one for each value of four bits. */
+function joinParts(work: Work, parts: readonly Subtree[]): Subtree {
+  const size = parts.reduce((sum, part) => sum + sizeOf(part), 0)
+  if (size <= bucketLimit) return { kind: 'entries', entries: parts.flatMap(entriesOf) }
+  const ids = parts.map((part) => (sizeOf(part) === 0 ? undefined : packId(store(work, part))))
+  return createBranch(work, ids, size)
+}
 /** The subtree of these entries, sorted by key, with nothing beside them. */
 function build(work: Work, entries: readonly string[], depth: number): Subtree {
   if (entries.length <= bucketLimit) return { kind: 'entries', entries }
-  const ids: (string | undefined)[] = Array.from({ length: 16 }, () => undefined)
+  const parts: Subtree[] = Array.from({ length: 16 }, () => noEntries)
   for (const [nibble, part] of split(entries, (entry) => nibbleAt(entry, depth))) {
-    ids[nibble] = packId(store(work, build(work, part, depth + 1)))
+    parts[nibble] = build(work, part, depth + 1)
   }
-  const branch = branchNode(entries.length, ids)
+  return joinParts(work, parts)
+}
+
+function createBranch(work: Work, ids: readonly (string | undefined)[], size: number): Subtree {
+  const branch = branchNode(size, ids)
   work.created.push(branch)
-  return { kind: 'node', id: branch.id, size: entries.length }
+  return { kind: 'node', id: branch.id, size }
 }
 
 function store(work: Work, subtree: Subtree): NodeId {
@@ -186,14 +258,17 @@ function mergeEntries(entries: readonly string[], changes: readonly Change[]): s
   return same ? undefined : merged
 }
 
-/** Runs of neighbours of one nibble. */
-function split<T>(items: readonly T[], nibbleOf: (item: T) => number): [nibble: number, items: T[]][] {
-  const runs: [number, T[]][] = []
+/** The items by their nibble, in their order, for each nibble that occurs. */
+function split<T>(
+  items: readonly T[],
+  nibbleOf: (item: T) => number,
+): Iterable<[nibble: number, items: T[]]> {
+  const groups = new Map<number, T[]>()
   for (const item of items) {
     const nibble = nibbleOf(item)
-    const last = runs.at(-1)
-    if (last !== undefined && last[0] === nibble) last[1].push(item)
-    else runs.push([nibble, [item]])
+    const group = groups.get(nibble)
+    if (group === undefined) groups.set(nibble, [item])
+    else group.push(item)
   }
-  return runs
+  return groups
 }

@@ -52,14 +52,9 @@ export interface StateDifference {
 
 /** The event number under a key. Throws MissingNodes. */
 export function trieGet(source: NodeSource, root: NodeId, key: KeyHash): number | undefined {
-  const packed = packKey(key)
-  let node = loadNode(source, root)
-  for (let depth = 0; isBranch(node); depth++) {
-    const child = branchChild(node.data, nibbleAt(packed, depth))
-    if (child === undefined) return undefined
-    node = loadNode(source, child)
-  }
-  return bucketGet(node.data, packed)
+  const end = descend(source, { key, packed: packKey(key), at: root, depth: 0 })
+  if (typeof end === 'object') throw new MissingNodes([end.at])
+  return end
 }
 
 /** How many entries a state has. Throws MissingNodes when the root is not there. */
@@ -104,37 +99,97 @@ export function trieMissing(source: NodeSource, root: NodeId): NodeId[] {
  * number (times the depth). Throws MissingNodes with all nodes of the next level that it needs.
  */
 export function trieDiff(source: NodeSource, before: NodeId, after: NodeId): StateDifference[] {
-  const walk: DiffWalk = { source, missing: new Set(), found: [] }
-  diffNodes(walk, before, after)
-  if (walk.missing.size > 0) throw new MissingNodes([...walk.missing])
-  return walk.found
+  return runLoaded(diffSteps(source, before, after))
 }
 
-interface DiffWalk {
-  readonly source: NodeSource
-  readonly missing: Set<NodeId>
-  readonly found: StateDifference[]
-}
+/**
+ * A walk through tries in small steps, for a caller that must not be kept long. After each step it yields the nodes that have to be loaded
+ * before it is resumed, which mostly are none; they are those of a whole level.
+ */
+export type TrieWalk<T> = Generator<readonly NodeId[], T, undefined>
 
-function diffNodes(walk: DiffWalk, beforeId: NodeId, afterId: NodeId): void {
-  if (beforeId === afterId) return
-  const before = peekNode(walk.source, beforeId)
-  const after = peekNode(walk.source, afterId)
-  if (before === undefined) walk.missing.add(beforeId)
-  if (after === undefined) walk.missing.add(afterId)
-  if (before === undefined || after === undefined) return
-  if (isBranch(before) && isBranch(after)) {
-    for (let nibble = 0; nibble < 16; nibble++) {
-      const left = branchChild(before.data, nibble) ?? emptyRoot
-      diffNodes(walk, left, branchChild(after.data, nibble) ?? emptyRoot)
-    }
-    return
+/** What a walk yields when it only pauses. */
+export const nothingMissing: readonly NodeId[] = []
+
+/** The result of a walk for which all is in memory. Throws MissingNodes with the nodes that it asks for first. */
+export function runLoaded<T>(walk: TrieWalk<T>): T {
+  for (;;) {
+    const step = walk.next()
+    if (step.done === true) return step.value
+    if (step.value.length > 0) throw new MissingNodes(step.value)
   }
-  // One of the two has at most 32 entries, so that nearly all of what the other has is difference.
-  diffEntries(walk, collectEntries(walk, before), collectEntries(walk, after))
 }
 
-function diffEntries(walk: DiffWalk, before: readonly string[], after: readonly string[]): void {
+/** `trieDiff` as a walk. The differences are in ascending order if nothing had to be loaded. */
+export function* diffSteps(source: NodeSource, before: NodeId, after: NodeId): TrieWalk<StateDifference[]> {
+  const found: StateDifference[] = []
+  const missing = new Set<NodeId>()
+  let waiting: Pair[] = []
+  const pending: Pair[] = [{ before, after, depth: 0 }]
+  for (;;) {
+    const pair = pending.pop()
+    if (pair === undefined) {
+      if (waiting.length === 0) return found
+      yield [...missing]
+      missing.clear()
+      pending.push(...waiting)
+      waiting = []
+      continue
+    }
+    const left = openSide(source, pair.before, missing)
+    const right = openSide(source, pair.after, missing)
+    if (left === undefined || right === undefined) waiting.push(pair)
+    else if (typeof left === 'string' || typeof right === 'string')
+      pending.push(...childPairs(left, right, pair.depth))
+    else diffEntries(found, left, right)
+    yield nothingMissing
+  }
+}
+
+/** A subtree of a state: a node by its id, or those entries of a larger bucket that belong there. */
+type Side = NodeId | readonly string[]
+
+interface Pair {
+  readonly before: Side
+  readonly after: Side
+  readonly depth: number
+}
+
+/** The bytes of a branch, or the packed entries of what is none; undefined, and noted in `missing`, if it is not in memory. */
+function openSide(
+  source: NodeSource,
+  side: Side,
+  missing: Set<NodeId>,
+): string | readonly string[] | undefined {
+  if (typeof side !== 'string') return side
+  const node = peekNode(source, side)
+  if (node === undefined) missing.add(side)
+  else return isBranch(node) ? node.data : bucketEntries(node.data)
+  return undefined
+}
+
+/** The pairs of subtrees that differ, the last one first. */
+function childPairs(
+  left: string | readonly string[],
+  right: string | readonly string[],
+  depth: number,
+): Pair[] {
+  const pairs: Pair[] = []
+  for (let nibble = 15; nibble >= 0; nibble--) {
+    const before = childSide(left, nibble, depth)
+    const after = childSide(right, nibble, depth)
+    if (before !== after) pairs.push({ before, after, depth: depth + 1 })
+  }
+  return pairs
+}
+
+function childSide(side: string | readonly string[], nibble: number, depth: number): Side {
+  if (typeof side === 'string') return branchChild(side, nibble) ?? emptyRoot
+  const entries = side.filter((entry) => nibbleAt(entry, depth) === nibble)
+  return entries.length === 0 ? emptyRoot : entries
+}
+
+function diffEntries(found: StateDifference[], before: readonly string[], after: readonly string[]): void {
   let left = 0
   let right = 0
   while (left < before.length || right < after.length) {
@@ -145,7 +200,7 @@ function diffEntries(walk: DiffWalk, before: readonly string[], after: readonly 
     if (order >= 0) right++
     if (a === b) continue
     const key = unpackKey(order <= 0 && a !== undefined ? a : (b ?? ''))
-    walk.found.push({
+    found.push({
       key,
       ...(order <= 0 && a !== undefined ? { before: entryNumber(a) } : {}),
       ...(order >= 0 && b !== undefined ? { after: entryNumber(b) } : {}),
@@ -153,8 +208,57 @@ function diffEntries(walk: DiffWalk, before: readonly string[], after: readonly 
   }
 }
 
+/** The event numbers under these keys as a walk; keys that are not set are not in the result. */
+export function* lookupSteps(
+  source: NodeSource,
+  root: NodeId,
+  keys: Iterable<KeyHash>,
+): TrieWalk<Map<KeyHash, number>> {
+  const found = new Map<KeyHash, number>()
+  const missing = new Set<NodeId>()
+  let waiting: Lookup[] = []
+  const pending = Array.from(keys, (key): Lookup => ({ key, packed: packKey(key), at: root, depth: 0 }))
+  for (;;) {
+    const lookup = pending.pop()
+    if (lookup === undefined) {
+      if (waiting.length === 0) return found
+      yield [...missing]
+      missing.clear()
+      pending.push(...waiting)
+      waiting = []
+      continue
+    }
+    const end = descend(source, lookup)
+    if (typeof end === 'number') found.set(lookup.key, end)
+    else if (end !== undefined) {
+      waiting.push(end)
+      missing.add(end.at)
+    }
+    yield nothingMissing
+  }
+}
+
+interface Lookup {
+  readonly key: KeyHash
+  readonly packed: string
+  readonly at: NodeId
+  readonly depth: number
+}
+
+/** The number under a key, undefined if it is not set, or how far the lookup comes without a node that is not in memory. */
+function descend(source: NodeSource, { key, packed, at, depth }: Lookup): number | Lookup | undefined {
+  let id: NodeId | undefined = at
+  for (let level = depth; id !== undefined; level++) {
+    const node = peekNode(source, id)
+    if (node === undefined) return { key, packed, at: id, depth: level }
+    if (!isBranch(node)) return bucketGet(node.data, packed)
+    id = branchChild(node.data, nibbleAt(packed, level))
+  }
+  return undefined
+}
+
 /** The packed entries below a node by ascending key; what is not in memory is noted in `walk.missing` and left out. */
-export function collectEntries(walk: Omit<DiffWalk, 'found'>, node: TrieNode): string[] {
+export function collectEntries(walk: CollectWalk, node: TrieNode): string[] {
   if (!isBranch(node)) return bucketEntries(node.data)
   return branchChildren(node.data).flatMap((id) => {
     if (id === undefined) return []
@@ -163,6 +267,11 @@ export function collectEntries(walk: Omit<DiffWalk, 'found'>, node: TrieNode): s
     walk.missing.add(id)
     return []
   })
+}
+
+interface CollectWalk {
+  readonly source: NodeSource
+  readonly missing: Set<NodeId>
 }
 
 /** The number of entries at and below a node. */

@@ -6,9 +6,10 @@ import type { Session } from '../session.ts'
 import { readHeads } from './heads.ts'
 import { checkIncarnation, raiseIncarnation, readCluster } from './incarnation.ts'
 import { forgetDeadHosts, listHosts, registerHost, renewHost, setDraining, unregisterHost } from './leases.ts'
+import { listMoves } from './moves.ts'
 import { takeEventNumbers, takeRoomNumbers } from './numbers.ts'
 import { getOrCreateSecret } from './secrets.ts'
-import { claimShards, listShards, releaseShard } from './shards.ts'
+import { claimShards, deadHosts, listShards, releaseShard } from './shards.ts'
 
 const limit = { timeout: 30_000 }
 const hostA = 4503599627370496 + 11
@@ -119,7 +120,9 @@ test(
     // Right after a start of the server no session is a sign of nothing, so the first seconds are waited for in the server.
     await b.sql`select pg_sleep(greatest(0, 5.1 - extract(epoch from clock_timestamp() - pg_postmaster_start_time())))`
     assert.equal((await listHosts(db.database.reads)).find((h) => h.hostId === hostA)?.alive, true)
+    assert.deepEqual(await deadHosts(db.database.reads), [hostA])
     assert.deepEqual([...(await claimShards(b, hostB, [{ shard: 3, epoch: 1 }]))], [{ shard: 3, epoch: 2 }])
+    assert.deepEqual(await deadHosts(db.database.reads), [hostA], 'also one that owns nothing any more')
   },
 )
 
@@ -142,6 +145,56 @@ test('a released shard is free for others', limit, async () => {
   await claimShards(a, hostA, [{ shard: 3, epoch: 0 }])
   assert.equal(await releaseShard(a, hostA, { shard: 3, epoch: 1 }), true)
   assert.deepEqual([...(await claimShards(b, hostB, [{ shard: 3, epoch: 1 }]))], [{ shard: 3, epoch: 2 }])
+})
+
+test('every change of owner is written down with its reason', limit, async () => {
+  await using db = await testDatabase()
+  await using a = db.database.session('a')
+  await using b = db.database.session('b')
+  await registerHost(a, host(hostA))
+  await registerHost(b, host(hostB))
+  const [nameA, nameB] = [`host-${hostA}`, `host-${hostB}`]
+  await claimShards(a, hostA, [{ shard: 3, epoch: 0 }])
+  assert.deepEqual(await listMoves(db.database.reads, 0), [])
+  await releaseShard(a, hostA, { shard: 3, epoch: 1 })
+  assert.equal((await listMoves(db.database.reads, 9)).length, 1, 'a shard without owner has not moved yet')
+  await claimShards(b, hostB, [{ shard: 3, epoch: 1 }])
+  await setDraining(b, hostB, true)
+  await releaseShard(b, hostB, { shard: 3, epoch: 2 })
+  await claimShards(a, hostA, [{ shard: 3, epoch: 2 }])
+  await expire(a, hostA)
+  await setDraining(b, hostB, false)
+  await claimShards(b, hostB, [{ shard: 3, epoch: 3 }])
+  await raiseIncarnation(db.database.control)
+  await claimShards(b, hostB, [{ shard: 3, epoch: 1_000_004 }])
+  const moves = await listMoves(db.database.reads, 9)
+  assert.deepEqual(
+    moves.toReversed().map(({ epoch, from, to, why }) => [epoch, from?.name, to.name, why]),
+    [
+      [1, undefined, nameA, 'first'],
+      [2, nameA, nameB, 'handed over'],
+      [3, nameB, nameA, 'drained'],
+      [4, nameA, nameB, 'expired'],
+      [1_000_005, undefined, nameB, 'restored'],
+    ],
+  )
+  const ages = moves.map((move) => Date.now() - move.atMs)
+  assert.ok(
+    ages.every((age) => Math.abs(age) < 60_000),
+    `times are wrong: ${ages.join(', ')}`,
+  )
+})
+
+test('of the moves of a shard the last thirty-two are kept', limit, async () => {
+  await using db = await testDatabase()
+  await using a = db.database.session('a')
+  await registerHost(a, host(hostA))
+  for (let epoch = 0; epoch < 40; epoch++) {
+    await claimShards(a, hostA, [{ shard: 3, epoch }])
+    await releaseShard(a, hostA, { shard: 3, epoch: epoch + 1 })
+  }
+  const moves = await listMoves(db.database.reads, 100)
+  assert.deepEqual([moves.length, moves[0]?.epoch], [32, 40])
 })
 
 test('of two hosts that claim all shards at once each shard goes to exactly one', limit, async () => {
@@ -221,6 +274,21 @@ test('the operator can raise the incarnation', limit, async () => {
   await raiseIncarnation(db.database.control)
   assert.equal((await readCluster(db.database.reads))?.incarnation, 2)
   assert.equal((await listShards(db.database.reads))[0]?.epoch, 1_000_000)
+})
+
+test('no number is given again by a database that has gone back', limit, async () => {
+  await using db = await testDatabase()
+  const { control } = db.database
+  const held = await takeEventNumbers(control)
+  const room = await takeRoomNumbers(control, 1)
+  await control.sql`select setval('event_number', 1, false), setval('room_number', 1, false)`
+  await control.sql`update cluster set timeline = timeline + 1`
+  assert((await takeEventNumbers(control)).first > held.last, 'a new server')
+  assert((await takeRoomNumbers(control, 1))[0] !== room[0])
+  await control.sql`select setval('event_number', 1, false), setval('room_number', 1, false)`
+  await raiseIncarnation(control)
+  assert((await takeEventNumbers(control)).first > held.last, 'a snapshot that was put back')
+  assert((await takeRoomNumbers(control, 1))[0] !== room[0])
 })
 
 test('blocks of numbers never overlap', limit, async () => {

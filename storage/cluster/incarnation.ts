@@ -13,6 +13,13 @@ export interface ClusterRow {
   readonly serverName: string
 }
 
+/**
+ * Sequences go back with the rest of the database, and processes that live on hold numbers that it knows nothing of: what is given out
+ * from then on lies beyond all of them.
+ */
+const eventNumbersSkipped = 1_000_000_000
+const roomNumbersSkipped = 1_000_000
+
 /** The row of this cluster, or undefined in a database that is no server's yet. */
 export async function readCluster(reads: Reads): Promise<ClusterRow | undefined> {
   const [row] = await reads.sql<ClusterRow[]>`
@@ -38,13 +45,22 @@ export async function checkIncarnation(session: Session): Promise<boolean> {
     ), fenced as (
       update shard set epoch = epoch + 1000000, owner = null where exists (select from moved where raised)
     )
-    select raised from moved`
+    select raised,
+      case when raised then setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint) end,
+      case when raised then setval('room_number', nextval('room_number') + ${roomNumbersSkipped}::bigint) end
+    from moved`
   return rows[0]?.raised === true
 }
 
 /** Raises incarnation and epochs on the operator's word, after a disk snapshot was put back. */
 export async function raiseIncarnation(session: Session): Promise<void> {
   await session.sql`
-    with raised as (update cluster set incarnation = incarnation + 1 returning 1)
-    update shard set epoch = epoch + 1000000, owner = null where exists (select from raised)`
+    with raised as (
+      update cluster set incarnation = incarnation + 1 returning 1
+    ), fenced as (
+      update shard set epoch = epoch + 1000000, owner = null where exists (select from raised)
+    )
+    select setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint),
+      setval('room_number', nextval('room_number') + ${roomNumbersSkipped}::bigint)
+    from raised`
 }

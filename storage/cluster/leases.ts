@@ -22,6 +22,8 @@ export interface KnownHost extends Host {
   readonly draining: boolean
   /** By its lease alone. */
   readonly alive: boolean
+  /** Milliseconds since the lease was renewed, by the database's clock. */
+  readonly renewedMsAgo: number
   /** Shards that it owns. */
   readonly shards: number
 }
@@ -64,6 +66,7 @@ export async function setDraining(session: Session, hostId: number, draining: bo
 export async function listHosts(reads: Reads): Promise<KnownHost[]> {
   return reads.sql<KnownHost[]>`
     select host_id as "hostId", name, version, roles, draining, expires_at > clock_timestamp() as alive,
+      (extract(epoch from clock_timestamp() - expires_at) * 1000)::bigint + ${leaseMs}::integer as "renewedMsAgo",
       (select count(*) from shard where owner = host_id) as shards
     from host_lease order by name, host_id`
 }

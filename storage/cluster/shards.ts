@@ -14,6 +14,9 @@ export interface ShardOwner {
   readonly draining: boolean
 }
 
+/** So many moves of each shard are kept. */
+const movesKept = 32
+
 export interface ShardEpoch {
   readonly shard: number
   readonly epoch: number
@@ -48,7 +51,7 @@ export async function claimShards(
   // Rows are locked in one order, so that two hosts never wait for each other.
   return session.sql<ShardEpoch[]>`
     with free as (
-      select s.shard_id
+      select s.shard_id, s.owner, s.epoch
       from shard s join unnest(${shards}::integer[], ${epochs}::bigint[]) as seen (shard_id, epoch)
         on s.shard_id = seen.shard_id and s.epoch = seen.epoch
       where exists (
@@ -56,22 +59,50 @@ export async function claimShards(
       ) and (s.owner is null or host_is_dead(s.owner))
       order by s.shard_id
       for no key update of s
+    ), claimed as (
+      update shard set owner = ${hostId}, epoch = shard.epoch + 1 from free where shard.shard_id = free.shard_id
+      returning shard.shard_id, shard.epoch
+    ), moved as (
+      insert into shard_move (shard_id, epoch, from_host, from_name, to_host, to_name, why, moved_at)
+      select f.shard_id, f.epoch + 1, f.owner, was.name, me.host_id, me.name, case
+          when f.owner is null then case when f.epoch = 0 then 'first' else 'restored' end
+          when was.expires_at > clock_timestamp() then 'died' else 'expired'
+        end, clock_timestamp()
+      from free f left join host_lease was on was.host_id = f.owner, host_lease me where me.host_id = ${hostId}
+      on conflict (shard_id, epoch) do update
+        set to_host = excluded.to_host, to_name = excluded.to_name, moved_at = excluded.moved_at
+    ), forgotten as (
+      delete from shard_move m using free f where m.shard_id = f.shard_id and m.epoch <= (
+        select o.epoch from shard_move o where o.shard_id = f.shard_id order by o.epoch desc offset ${movesKept}::integer limit 1
+      )
     )
-    update shard set owner = ${hostId}, epoch = epoch + 1 from free where shard.shard_id = free.shard_id
-    returning shard.shard_id as shard, epoch`
+    select shard_id as shard, epoch from claimed`
 }
 
 /** Gives a shard back, after its last commit. False if the host did not own it under that epoch any more. */
 export async function releaseShard(session: Session, hostId: number, owned: ShardEpoch): Promise<boolean> {
   const rows = await session.sql`
-    update shard set owner = null
-    where shard_id = ${owned.shard} and owner = ${hostId} and epoch = ${owned.epoch} returning shard_id`
+    with released as (
+      update shard set owner = null
+      where shard_id = ${owned.shard} and owner = ${hostId} and epoch = ${owned.epoch} returning shard_id, epoch
+    ), moved as (
+      insert into shard_move (shard_id, epoch, from_host, from_name, why)
+      select r.shard_id, r.epoch + 1, ${hostId}, h.name, case when h.draining then 'drained' else 'handed over' end
+      from released r left join host_lease h on h.host_id = ${hostId}
+      on conflict do nothing
+    )
+    select shard_id from released`
   return rows.length === 1
 }
 
-/** Owners of shards that are dead: by their lease, or because the session that is their sign of life is gone. */
-export async function deadOwners(reads: Reads): Promise<number[]> {
-  const rows = await reads.sql<{ owner: number }[]>`
-    select owner from (select distinct owner from shard where owner is not null) o where host_is_dead(owner)`
-  return rows.map(({ owner }) => owner)
+/**
+ * Hosts that own shards or have a lease and are dead all the same: because the lease is over, or because the session that is their sign
+ * of life is gone. A host that owns nothing is among them, for otherwise shards would be kept for it until its lease ends.
+ */
+export async function deadHosts(reads: Reads): Promise<number[]> {
+  const rows = await reads.sql<{ host: number }[]>`
+    select host from (
+      select owner as host from shard where owner is not null union select host_id from host_lease
+    ) h where host_is_dead(host)`
+  return rows.map(({ host }) => host)
 }

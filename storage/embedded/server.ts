@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+import { makeDataDirectory } from '../data-directory.ts'
 import { findBinaries, type Binaries } from './binaries.ts'
 import { exists, isCode, reachableDirectory, renameUnlessThere, serverUser, type RunAs } from './run-as.ts'
 
@@ -58,14 +59,14 @@ const defaultSettings: Readonly<Record<string, string>> = {
   timezone: 'UTC',
 }
 
-/** Finds or makes the directories. `settings` go beside and above the default ones. */
+/** Finds or makes the directories. `settings` go beside and above the default ones. Throws `DataDirectoryUnusable`. */
 export async function findPlace(
   dataDirectory: string,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<ServerPlace> {
   const user = await serverUser()
   // Passable but not readable for others where the server is another user.
-  await mkdir(dataDirectory, { recursive: true, mode: user ? 0o711 : 0o700 })
+  await makeDataDirectory(dataDirectory, user ? 0o711 : 0o700)
   const directory = await reachableDirectory(dataDirectory, 'postgres', user)
   const socketDirectory = await makeSocketDirectory(directory, user)
   const binaries = await findBinaries(user)

@@ -54,3 +54,27 @@ export async function readStateNodes(
     join state_node n on n.room_nid = ${roomNid} and n.id = decode(w.id, 'hex')`
   return rows.map((row) => decodeNode(nodeIdFromBytes(row.id), row.data))
 }
+
+/** A state node of one of many rooms. */
+export interface NodeKey {
+  readonly roomNid: number
+  readonly id: NodeId
+}
+
+/** Those of the state nodes that are stored, whatever rooms they belong to, by the key objects given. Throws RangeError for damaged ones. */
+export async function readNodesOfRooms(
+  reads: Reads,
+  keys: readonly NodeKey[],
+): Promise<Map<NodeKey, TrieNode>> {
+  const rooms = keys.map((key) => key.roomNid)
+  const ids = keys.map((key) => Buffer.from(nodeIdToBytes(key.id)).toString('hex'))
+  const rows = await reads.sql<{ n: number; id: Uint8Array; data: Uint8Array }[]>`
+    select k.n, s.id, s.data from unnest(${rooms}::bigint[], ${ids}::text[]) with ordinality as k(nid, id, n)
+    join state_node s on s.room_nid = k.nid and s.id = decode(k.id, 'hex')`
+  const nodes = new Map<NodeKey, TrieNode>()
+  for (const row of rows) {
+    const key = keys[row.n - 1]
+    if (key !== undefined) nodes.set(key, decodeNode(nodeIdFromBytes(row.id), row.data))
+  }
+  return nodes
+}

@@ -27,21 +27,34 @@ export async function readSessionHeads(reads: Reads): Promise<SessionHeads> {
   return { incarnation: rows[0]?.incarnation ?? 0, positions: rows.map((row) => row.pos ?? 0) }
 }
 
+export interface SessionNews {
+  readonly incarnation: number
+  /** Ascending within a shard. */
+  readonly ended: readonly EndedSessions[]
+  /** Rows after the positions have been swept away unread (`sweep/sweep.ts`): whoever asks has slept for longer than they are kept. */
+  readonly missed: boolean
+}
+
 /**
- * Session rows after a position of each shard, ascending within a shard, with the present incarnation. Whatever was committed
- * before the call is found.
+ * Session rows after a position of each shard, with the present incarnation. Whatever was committed before the call is found, or
+ * `missed` is true.
  */
-export async function readEndedSessions(
-  reads: Reads,
-  after: readonly number[],
-): Promise<{ readonly incarnation: number; readonly ended: readonly EndedSessions[] }> {
+export async function readEndedSessions(reads: Reads, after: readonly number[]): Promise<SessionNews> {
   // The literal kind lets the planner use the partial index whatever the parameters are.
-  const rows = await reads.sql<({ incarnation: number } & (EndedSessions | { shard: null }))[]>`
-    select c.incarnation, l.shard_id as shard, l.pos, l.user_id as "userId", l.body
+  type Row = { incarnation: number; missed: boolean } & (EndedSessions | { shard: null })
+  const rows = await reads.sql<Row[]>`
+    select c.incarnation, l.shard_id as shard, l.pos, l.user_id as "userId", l.body, exists (
+      select from sweep w join unnest(${[...after]}::bigint[]) with ordinality a(pos, n)
+        on a.n - 1 = w.shard_id and w.session_pos > a.pos
+    ) as missed
     from cluster c left join (
       unnest(${[...after]}::bigint[]) with ordinality a(pos, n)
       join log l on l.shard_id = a.n - 1 and l.pos > a.pos and l.kind = 23
     ) on true
     order by l.shard_id, l.pos`
-  return { incarnation: rows[0]?.incarnation ?? 0, ended: rows.filter((row) => row.shard !== null) }
+  return {
+    incarnation: rows[0]?.incarnation ?? 0,
+    ended: rows.filter((row) => row.shard !== null),
+    missed: rows[0]?.missed ?? false,
+  }
 }

@@ -5,15 +5,7 @@
  * What many callers ask for in one turn is read in one statement, whatever rooms it belongs to.
  */
 
-import {
-  decodeNode,
-  type KeyHash,
-  type NodeId,
-  nodeIdFromBytes,
-  nodeIdToBytes,
-  stateKeyHash,
-  type TrieNode,
-} from '#protocol/state/trie-node.ts'
+import { type KeyHash, type NodeId, stateKeyHash, type TrieNode } from '#protocol/state/trie-node.ts'
 import {
   emptyRoot,
   MissingNodes,
@@ -26,17 +18,13 @@ import {
 import type { StoredEvent } from '../entry.ts'
 import type { Reads } from '../reads.ts'
 import { readEventsByNid } from '../rooms/events.ts'
+import { readNodesOfRooms, type NodeKey } from '../rooms/rooms.ts'
 import { readNumbersWithoutMembers } from './events.ts'
 import { Gatherer } from './gatherer.ts'
 
 export interface StateChange {
   readonly before: StoredEvent | undefined
   readonly after: StoredEvent | undefined
-}
-
-interface NodeKey {
-  readonly roomNid: number
-  readonly id: NodeId
 }
 
 const maxNodes = 50_000
@@ -58,7 +46,7 @@ export class StateViews {
   constructor(reads: Reads, mayKeep: (roomNid: number) => boolean) {
     this.#reads = reads
     this.#mayKeep = mayKeep
-    this.#nodeReads = new Gatherer((keys) => readNodes(reads, keys))
+    this.#nodeReads = new Gatherer((keys) => readNodesOfRooms(reads, keys))
     this.#eventReads = new Gatherer(async (nids) => {
       const events = await readEventsByNid(reads, nids)
       return new Map(events.map((event) => [event.nid, event]))
@@ -207,20 +195,6 @@ function lookUp(source: NodeSource, root: NodeId, hashes: readonly KeyHash[]): (
   })
   if (missing.size > 0) throw new MissingNodes([...missing])
   return nids
-}
-
-async function readNodes(reads: Reads, keys: readonly NodeKey[]): Promise<Map<NodeKey, TrieNode>> {
-  const rooms = keys.map((key) => key.roomNid)
-  const ids = keys.map((key) => Buffer.from(nodeIdToBytes(key.id)).toString('hex'))
-  const rows = await reads.sql<{ n: number; id: Uint8Array; data: Uint8Array }[]>`
-    select k.n, s.id, s.data from unnest(${rooms}::bigint[], ${ids}::text[]) with ordinality as k(nid, id, n)
-    join state_node s on s.room_nid = k.nid and s.id = decode(k.id, 'hex')`
-  const nodes = new Map<NodeKey, TrieNode>()
-  for (const row of rows) {
-    const key = keys[row.n - 1]
-    if (key !== undefined) nodes.set(key, decodeNode(nodeIdFromBytes(row.id), row.data))
-  }
-  return nodes
 }
 
 function dropOldest<K>(map: Map<K, unknown>, count: number): void {

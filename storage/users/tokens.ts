@@ -73,6 +73,16 @@ export async function readLoginToken(
   return row?.user_id
 }
 
+/** Every login token of a user that has not been used, also one whose time is over. The table holds those of minutes, for all users. */
+export async function readLoginTokens(
+  reads: Reads,
+  userId: UserId,
+): Promise<{ readonly hash: string; readonly expiresAt: number }[]> {
+  const rows = await reads.sql<{ hash: Buffer; expires_at: number }[]>`
+    select token_hash as hash, expires_at from login_token where user_id = ${userId}`
+  return rows.map((row) => ({ hash: row.hash.toString('base64'), expiresAt: row.expires_at }))
+}
+
 /** Whom an OpenID token names at this moment, or undefined. `now`: milliseconds. */
 export async function readOpenIdToken(
   reads: Reads,

@@ -14,8 +14,19 @@ export interface Opinions {
   readonly why: string
 }
 
-/** A name for the reason why the opinions differ, or undefined if it is not known. */
-export function explanationOf(opinions: Opinions): string | undefined {
+/** The reasons for a difference. Each has a case in test/fixtures/differential.json. */
+export const reasons = [
+  'closed room: only the sender counts',
+  'power levels with a state key are compared with those in force',
+  'a level that cannot be read counts as absent',
+  'true is not a level',
+] as const
+
+/** Why the opinions differ. */
+export type Reason = (typeof reasons)[number]
+
+/** The reason why the opinions differ, or undefined if it is not known. */
+export function explanationOf(opinions: Opinions): Reason | undefined {
   const { rules, event, ours, synapse, why } = opinions
   const { type, stateKey, content } = event.checked
   if (ours.ok && type === 'm.room.member' && why.includes('unfederatable')) {

@@ -37,9 +37,10 @@ function message(sender: typeof alice, txnId: string, content = { body: 'hello',
 const profile = {}
 
 describe('creation', () => {
-  for (const version of ['11', '12']) {
+  for (const version of ['1', '2', '3', '11', '12']) {
     test(`a room of version ${version} comes into being with its first events, once`, async () => {
-      const request = createRequest({ creator: alice, version, at: 1_600_000_000_000, invites: [bob] })
+      const at = 1_600_000_000_000 + Number(version)
+      const request = createRequest({ creator: alice, version, at, invites: [bob] })
       await rooms.ask(request.roomId, 'create', request)
       rooms.forget(request.roomId)
       assert.deepEqual(await rooms.ask(request.roomId, 'create', request), { roomId: request.roomId })
@@ -56,6 +57,17 @@ describe('creation', () => {
           'm.room.member',
         ],
       )
+    })
+  }
+
+  for (const version of ['1', '2', '3']) {
+    test(`two rooms of version ${version} cannot have one id`, async () => {
+      const request = createRequest({ creator: alice, version, at: 1_600_000_001_000 + Number(version) })
+      await rooms.ask(request.roomId, 'create', request)
+      const other = { ...request, createContent: { ...request.createContent, type: 'm.space' } }
+      await assert.rejects(rooms.ask(request.roomId, 'create', other), refused('M_ROOM_IN_USE'))
+      const newer = { ...request, version: '4' }
+      await assert.rejects(rooms.ask(request.roomId, 'create', newer), refused('M_ROOM_IN_USE'))
     })
   }
 

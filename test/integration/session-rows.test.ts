@@ -55,3 +55,24 @@ it(
     assert.deepEqual(ended.slice(1), [{ userId: '@ann:test.local', deviceIds: 'all' }])
   },
 )
+
+it(
+  'whoever has slept while rows came and were swept away believes nobody, once',
+  { timeout: 60_000 },
+  async () => {
+    await using db = await testDatabase()
+    const { control, reads } = db.database
+    const rows = new SessionRows({ reads, clock: new ManualClock() })
+    const ended: EndedSession[] = []
+    rows.onRevoked((each) => ended.push(each))
+    await rows.poll()
+    // Rows up to 4 were swept; the latest one of a log stays.
+    await control.sql`
+      insert into log (shard_id, pos, epoch, kind, user_id) values (3, 5, 1, 23, '@ann:test.local')`
+    await control.sql`insert into sweep values (3, 4, 4, 5, now(), 4)`
+    await rows.poll()
+    assert.deepEqual(ended, [{ userId: 'everybody', deviceIds: 'all' }])
+    await rows.poll()
+    assert.equal(ended.length, 1)
+  },
+)

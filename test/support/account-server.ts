@@ -26,6 +26,7 @@ import type { OwnState } from '#actors/user/own-state.ts'
 import { userActor } from '#actors/user/user.ts'
 import { clientEndpoints } from '#gateway/client/endpoints.ts'
 import { loadConfig } from '#gateway/config/load.ts'
+import type { Passwords } from '#gateway/http/endpoint.ts'
 import { createPipeline } from '#gateway/http/pipeline.ts'
 import { unlimited } from '#gateway/http/rate-limit.ts'
 import { traceIds } from '#gateway/http/request.ts'
@@ -57,6 +58,8 @@ export interface AccountServerOptions {
   readonly environment?: Readonly<Record<string, string>>
   readonly clock?: Clock
   readonly limits?: typeof unlimited
+  /** Takes the place of the server's own, which it is given. */
+  readonly passwords?: (own: Passwords) => Passwords
 }
 
 const serverName = 'test.local'
@@ -112,12 +115,7 @@ async function start(parts: Ground): Promise<AccountServer> {
       clock,
       random: systemRandom,
       limits: options.limits ?? unlimited,
-      passwords: new ArgonPasswords({
-        cost: passwordCosts.cheap,
-        random: systemRandom,
-        concurrency: 1,
-        maxWaiting: 100,
-      }),
+      passwords: options.passwords?.(ownPasswords()) ?? ownPasswords(),
     },
     trustedProxies: new BlockList(),
     nextTraceId: traceIds(systemRandom),
@@ -142,6 +140,11 @@ async function start(parts: Ground): Promise<AccountServer> {
       await parts.ground.disposeAsync()
     },
   }
+}
+
+function ownPasswords(): Passwords {
+  const cost = passwordCosts.cheap
+  return new ArgonPasswords({ cost, random: systemRandom, concurrency: 1, maxWaiting: 100 })
 }
 
 async function startHost(

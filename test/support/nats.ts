@@ -11,6 +11,8 @@ export interface NatsServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Credentials to put into `url`: `user:password`. */
   readonly credentials?: string
+  /** The configuration file demands TLS. */
+  readonly tls?: boolean
 }
 
 const startMs = 10_000
@@ -39,8 +41,9 @@ export class NatsServer {
 
   /** The same for all its lives. */
   get url(): string {
-    const { credentials } = this.#options
-    return `nats://${credentials === undefined ? '' : `${credentials}@`}127.0.0.1:${this.#port}`
+    const { credentials, tls } = this.#options
+    const user = credentials === undefined ? '' : `${credentials}@`
+    return `${tls === true ? 'tls' : 'nats'}://${user}127.0.0.1:${this.#port}`
   }
 
   get port(): number {

@@ -15,6 +15,8 @@ export interface PostgresProxy extends AsyncDisposable {
   loseNextAnswer(): void
   /** Half of the next request reaches the server, then both connections end. */
   cutNextRequest(): void
+  /** From now on nothing passes on the connections that are open, and nobody learns that they have ended: the network is gone. */
+  silence(): void
 }
 
 type Fault = 'none' | 'lose answer' | 'cut request'
@@ -26,6 +28,7 @@ export async function postgresProxy(options: StorageOptions): Promise<PostgresPr
   const directory = await mkdtemp(join(tmpdir(), 'line-'))
   const target = join(url.host, `.s.PGSQL.${url.port}`)
   const open = new Set<Socket>()
+  const silent = new WeakSet<Socket>()
   let fault: Fault = 'none'
   const server = createServer((client) => {
     const upstream = connect(target)
@@ -37,6 +40,7 @@ export async function postgresProxy(options: StorageOptions): Promise<PostgresPr
     client.on('close', () => upstream.end())
     upstream.on('close', () => client.end())
     client.on('data', (chunk) => {
+      if (silent.has(client)) return
       if (fault !== 'cut request') return void upstream.write(chunk)
       fault = 'none'
       const bytes = Buffer.from(chunk)
@@ -44,6 +48,7 @@ export async function postgresProxy(options: StorageOptions): Promise<PostgresPr
       client.destroy()
     })
     upstream.on('data', (chunk) => {
+      if (silent.has(upstream)) return
       if (fault !== 'lose answer') return void client.write(chunk)
       fault = 'none'
       client.destroy()
@@ -55,6 +60,7 @@ export async function postgresProxy(options: StorageOptions): Promise<PostgresPr
     options: { ...options, url: { ...url, host: directory } },
     loseNextAnswer: () => (fault = 'lose answer'),
     cutNextRequest: () => (fault = 'cut request'),
+    silence: () => open.forEach((socket) => silent.add(socket)),
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy()
       server.close()

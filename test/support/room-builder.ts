@@ -12,6 +12,8 @@ export interface RoomPlan {
   readonly joinRule?: string
   readonly state?: readonly NewState[]
   readonly invites?: readonly UserId[]
+  /** The room that it replaces. */
+  readonly predecessor?: RoomId
   /** Milliseconds; two plans with different times make different rooms. */
   readonly at?: number
 }
@@ -22,7 +24,11 @@ export function createRequest(plan: RoomPlan): CreateRoom {
   const rules = rulesFor(version)
   if (rules === undefined) throw new Error(`no room version ${version}`)
   const originServerTs = plan.at ?? 1_700_000_000_000
-  const createContent = { room_version: version, ...(rules.creatorIsSender ? {} : { creator: plan.creator }) }
+  const createContent = {
+    room_version: version,
+    ...(rules.creatorIsSender ? {} : { creator: plan.creator }),
+    ...(plan.predecessor === undefined ? {} : { predecessor: { room_id: plan.predecessor } }),
+  }
   const named = rules.roomIdIsCreateHash ? undefined : (`!made${originServerTs}:test.local` as RoomId)
   const fields = { sender: plan.creator, content: createContent, originServerTs, roomId: named }
   const { roomId } = buildCreateEvent(rules, fields)

@@ -261,6 +261,7 @@ export const nothingOwn: OwnState = {
   keyCounts: () => Promise.resolve({ counts: {}, unusedFallback: [] }),
   toDevice: (_deviceId, after) => Promise.resolve({ messages: [], upTo: after, more: false }),
   acknowledgeToDevice: () => {},
+  carryOver: () => {},
 }
 
 /** A context that suffices to read along. */

@@ -11,10 +11,11 @@ const userId = parseUserId('@ann:test.local')
 function hostWith(says: {
   readonly heads: () => number
   readonly proven: () => number | undefined
+  readonly incarnation?: () => number
 }): SyncHost {
   const feed = {
     shardCount: 1,
-    readHeadsNow: async () => ({ incarnation: 1, positions: [says.heads()] }),
+    readHeadsNow: async () => ({ incarnation: says.incarnation?.() ?? 1, positions: [says.heads()] }),
     provenTo: () => says.proven(),
   }
   const host = { feed, reads: { sql: async () => [] } }
@@ -66,4 +67,16 @@ test('rows that the feed hands on while Postgres is read are taken up after what
   await reading
   assert.deepEqual(taken, [4])
   assert.deepEqual(carried.headsInMemory(), [4])
+})
+
+test('rows that were taken up before the database lost commits are not gone on from', async () => {
+  let incarnation = 1
+  const carried = new CarriedRows(
+    hostWith({ heads: () => 3, proven: () => undefined, incarnation: () => incarnation }),
+    userId,
+    () => {},
+  )
+  await carried.readHeads()
+  incarnation = 2
+  await assert.rejects(carried.readHeads(), { name: 'Discarded' })
 })

@@ -7,6 +7,7 @@
 import type { LogEntry } from '#storage/entry.ts'
 import { readMemberships, readOwnRows } from '#storage/sync/own.ts'
 import type { Heads } from '#storage/sync/heads.ts'
+import { Discarded } from '../../runtime/failures.ts'
 import type { SyncHost } from './host.ts'
 
 export class CarriedRows {
@@ -66,7 +67,10 @@ export class CarriedRows {
     return carried.slice()
   }
 
-  /** The heads by a statement that begins after this call; the user's rows are known up to them when it resolves. */
+  /**
+   * The heads by a statement that begins after this call; the user's rows are known up to them when it resolves. Throws `Discarded` when
+   * the database has lost commits since: the activation begins anew.
+   */
   readHeads(): Promise<Heads> {
     const reading = this.#reading.then(
       () => this.#read(),
@@ -94,6 +98,9 @@ export class CarriedRows {
     const isProven = Array.from({ length: feed.shardCount }, (_, shard) => feed.provenTo(shard) !== undefined)
     const heads = await feed.readHeadsNow()
     const after = this.#carried
+    // What has been taken up, and every token given for it, is of a database that is no more.
+    if (after !== undefined && heads.incarnation !== this.#incarnation)
+      throw new Discarded('the database has lost commits since this activation was loaded')
     const rows =
       after === undefined
         ? await readMemberships(reads, this.#userId, heads.positions)

@@ -46,6 +46,11 @@ export class RoomCounts {
     this.#voided.set(roomNid, this.#voidedOf(roomNid) + 1)
   }
 
+  /** Rows may have gone by unnoticed, and positions may be those of other rows: a database that has lost commits gives them again. */
+  broken(): void {
+    this.#exact.clear()
+  }
+
   /** Members at a position. Up to `heardTo`, every change of the room's memberships has been told to `changed`. */
   at(place: HeardPlace): MemberCounts | Promise<MemberCounts> {
     const latest = this.#latest.get(place.roomNid)

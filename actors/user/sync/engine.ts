@@ -21,6 +21,7 @@ import { planOf, type SyncPlan } from './request.ts'
 import { isEmpty, responseText } from './response.ts'
 import { OwnKeyChanges } from '#storage/sync/device-lists.ts'
 import { type UserRoom, UserRooms } from '#storage/sync/user-rooms.ts'
+import { Successions } from './successions.ts'
 import { TypingChanges } from './typing.ts'
 import { UnreadCounts } from './unread.ts'
 import { deviceKeyOf, type Viewer } from './viewer.ts'
@@ -53,6 +54,7 @@ export class UserSync implements UserView, SyncListener {
   readonly #carried: CarriedRows
   readonly #waiters = new Waiters()
   readonly #devices = new Map<string, DeviceMemory>()
+  readonly #successions = new Successions()
   readonly #leave: () => void
   #loaded = false
   #disposed = false
@@ -168,6 +170,7 @@ export class UserSync implements UserView, SyncListener {
     if (entry.kind === 'accountData')
       this.accountDataChangedAt = Math.max(this.accountDataChangedAt, entry.pos)
     this.keyChanges.apply(entry)
+    this.#successions.apply(entry)
     this.rooms.apply(entry)
     if (
       entry.membership !== undefined &&
@@ -221,6 +224,7 @@ export class UserSync implements UserView, SyncListener {
   async #attempt(plan: SyncPlan, from: SyncToken | undefined, memory: DeviceMemory): Promise<Found> {
     const { heads, since } = await this.#positions(plan, from)
     await this.#cover()
+    this.#carryOver()
     const viewer = await this.#viewer(plan)
     const typingReached = this.typing.reached
     const given = await answer(this, { plan, viewer, memory, since, heads })
@@ -233,6 +237,11 @@ export class UserSync implements UserView, SyncListener {
     const { parts } = given
     const says = !isEmpty(parts) || (memory.counts !== undefined && memory.counts !== parts.keyCounts)
     return { answer: given, since, token, says }
+  }
+
+  #carryOver(): void {
+    const successions = this.#successions.take()
+    if (successions.length > 0) this.own.carryOver(successions)
   }
 
   /** The heads to answer up to, and the token unless it is of another time. No component of a token ever decreases. */

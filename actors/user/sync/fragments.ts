@@ -75,7 +75,9 @@ export class Fragments {
 
   /** The fragment of these entries, which are consecutive in the room's log and not empty. */
   get(room: Room, entries: readonly LogEntry[]): Fragment | Promise<Fragment> {
-    const key = `${room.roomNid} ${entries[0]?.pos} ${entries.at(-1)?.pos}`
+    // With the epochs, for a database that has lost commits gives their positions again.
+    const [first, last] = [entries[0], entries.at(-1)]
+    const key = `${room.roomNid} ${first?.pos} ${first?.epoch} ${last?.pos} ${last?.epoch}`
     const known = this.#known.get(key)
     if (known !== undefined) return known
     if (this.#known.size >= maxFragments) this.#known.clear()

@@ -163,6 +163,7 @@ export class SyncHost implements Disposable {
   }
 
   #onBroken(shard: number): void {
+    this.counts.broken()
     for (const [roomNid, roomId] of this.#roomIds) {
       if (this.#rooms.get(roomId)?.shard === shard) this.#forgetRoom(roomNid)
     }

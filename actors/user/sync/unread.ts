@@ -36,6 +36,8 @@ interface Note {
 }
 
 interface RoomUnread {
+  /** Since which position the user is in the room: after another join the counting begins anew. */
+  readonly joinedAt: number
   /** Everything up to here has been counted. */
   upTo: number
   /** Ascending. */
@@ -84,9 +86,9 @@ export class UnreadCounts {
     rooms: readonly { readonly room: UserRoom; readonly upTo: number }[],
     rules: CompiledRuleset,
   ): Promise<void> {
-    await this.#begin(rooms.filter(({ room }) => !this.#rooms.has(room.roomId)))
+    await this.#begin(rooms.filter(({ room, upTo }) => this.#known(room, upTo) === undefined))
     let behind = rooms.flatMap(({ room, upTo }) => {
-      const unread = this.#rooms.get(room.roomId)
+      const unread = this.#known(room, upTo)
       return unread === undefined || unread.upTo >= upTo ? [] : [{ room, upTo, unread }]
     })
     while (behind.length > 0) {
@@ -110,7 +112,7 @@ export class UnreadCounts {
 
   /** Counts a room up to a position by what its ring has. False when that does not suffice: call `catchUp`. */
   follow(room: UserRoom, upTo: number, rules: CompiledRuleset): boolean | Promise<boolean> {
-    const unread = this.#rooms.get(room.roomId)
+    const unread = this.#known(room, upTo)
     if (unread === undefined) return false
     if (unread.upTo >= upTo) return true
     const rows = this.#host.feed.entriesAfter(room.roomId, room.shard, unread.upTo)
@@ -177,7 +179,14 @@ export class UnreadCounts {
       unread: beginning(room, upTo, stored.get(room.roomId), byRoom.get(room.roomNid) ?? []),
     }))
     await this.#skipOldest(begun)
-    for (const { room, unread } of begun) this.#rooms.getOrInsert(room.roomId, unread)
+    for (const { room, unread, upTo } of begun)
+      if (this.#known(room, upTo) === undefined) this.#rooms.set(room.roomId, unread)
+  }
+
+  /** What has been counted of a room for the stay in it that a position belongs to. Another look may have begun before the user left. */
+  #known(room: UserRoom, upTo: number): RoomUnread | undefined {
+    const unread = this.#rooms.get(room.roomId)
+    return unread?.joinedAt === joinedAt(room, upTo) ? unread : undefined
   }
 
   /** Of what a user has never seen, only as much is read as is kept: for the rest it is too late. */
@@ -275,6 +284,10 @@ export class UnreadCounts {
   }
 }
 
+function joinedAt(room: UserRoom, upTo: number): number {
+  return room.membershipAt(upTo) === 'join' ? room.changedAt(upTo) : upTo
+}
+
 /** From where a room is counted: from what is stored, or else from what was read last or from the join. */
 function beginning(
   room: UserRoom,
@@ -282,10 +295,11 @@ function beginning(
   stored: UnreadMark | undefined,
   receipts: readonly ReceiptRow[],
 ): RoomUnread {
-  const joinedAt = room.membershipAt(upTo) === 'join' ? room.changedAt(upTo) : upTo
-  const isUsable = stored !== undefined && stored.pos >= joinedAt && stored.pos <= upTo
+  const since = joinedAt(room, upTo)
+  const isUsable = stored !== undefined && stored.pos >= since && stored.pos <= upTo
   const unread: RoomUnread = {
-    upTo: isUsable ? stored.pos : joinedAt,
+    joinedAt: since,
+    upTo: isUsable ? stored.pos : since,
     notes: isUsable ? notesIn(stored.counts) : [],
     sums: undefined,
     read: new Map(),

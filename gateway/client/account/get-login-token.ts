@@ -29,7 +29,11 @@ export const endpoint = defineEndpoint({
     const unfinished = await interact(context, demand)
     if (unfinished !== undefined) return unfinished
     const token = randomToken(random)
-    const request = { tokenHash: hashToken(token), expiresAt: clock.now() + loginTokenMs }
+    const request = {
+      tokenHash: hashToken(token),
+      expiresAt: clock.now() + loginTokenMs,
+      deviceId: requester.deviceId,
+    }
     await ask.ask('user', requester.userId, 'addLoginToken', request, { traceId })
     return { login_token: token, expires_in_ms: loginTokenMs }
   },

@@ -78,14 +78,15 @@ async function logInByPassword(context: Context, { session }: MadeSession): Prom
   const userId = localUserId(name, config.serverName)
   limits.take('login', `account ${userId ?? ''}`)
   const account = userId === undefined ? undefined : await readAccount(reads, userId)
-  const right = await passwords.verify(body.password, account?.passwordHash)
+  const passwordHash = account?.passwordHash
+  const right = await passwords.verify(body.password, passwordHash)
   if (account?.deactivatedAt !== undefined) {
     throw new MatrixError('M_USER_DEACTIVATED', 'This account has been deactivated.')
   }
-  if (userId === undefined || !right) {
+  if (userId === undefined || passwordHash === undefined || !right) {
     throw new MatrixError('M_FORBIDDEN', 'The user name or the password is wrong.')
   }
-  await ask.ask('user', userId, 'login', { session }, { traceId })
+  await ask.ask('user', userId, 'login', { session, passwordHash }, { traceId })
   return userId
 }
 

@@ -6,11 +6,9 @@
 import { roomVersions } from '#protocol/versions/table.ts'
 import { defineEndpoint } from '../../http/endpoint.ts'
 
-/** The versions that rooms can be made of: events of the first two are not built here. */
+/** Rooms can be made of every version that is known. */
 const available = Object.fromEntries(
-  [...roomVersions.values()]
-    .filter((rules) => rules.eventIdFormat !== 'v1')
-    .map((rules) => [rules.id, rules.stable ? 'stable' : 'unstable']),
+  [...roomVersions.values()].map((rules) => [rules.id, rules.stable ? 'stable' : 'unstable']),
 )
 
 export const endpoint = defineEndpoint({

@@ -24,7 +24,7 @@ export interface RoomPlan {
 /** The rules of a version that rooms can be made of. Throws M_UNSUPPORTED_ROOM_VERSION. */
 export function creatableVersion(version: string): RoomVersionRules {
   const rules = rulesFor(version)
-  if (rules === undefined || rules.eventIdFormat === 'v1') {
+  if (rules === undefined) {
     // The name is the client's own and may be of any length.
     const named = JSON.stringify(version.slice(0, maxShownVersion))
     throw new MatrixError('M_UNSUPPORTED_ROOM_VERSION', `Rooms of version ${named} cannot be made here.`)

@@ -4,9 +4,10 @@
  */
 
 import { z } from 'zod'
-import { viewRoom } from '#protocol/auth/room-view.ts'
+import { viewRoom, type RoomView } from '#protocol/auth/room-view.ts'
 import { MatrixError } from '#protocol/errors.ts'
-import { field, objectField, type JsonObject } from '#protocol/json/types.ts'
+import { levelOf } from '#protocol/events/read/power-levels.ts'
+import { field, type JsonObject } from '#protocol/json/types.ts'
 import type { RoomVersionRules } from '#protocol/versions/rules.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import { contentOf } from '#storage/rooms/aggregations.ts'
@@ -15,6 +16,7 @@ import { defineEndpoint } from '../../http/endpoint.ts'
 import { creatableVersion, makeRoom } from './new-room.ts'
 import { askOwnRoom, roomIdOf, userIdOf, type UserRequest } from './request.ts'
 import { stateReader } from './state-reader.ts'
+import { upgradedJoinRules, upgradedLevels, type RoomSide } from './upgraded-state.ts'
 import { lookInto, notInRoom, type RoomSight } from './visible.ts'
 
 /** State that goes over into the new room; power levels come last, for they may take away the power to send the others. */
@@ -48,7 +50,8 @@ export const endpoint = defineEndpoint({
     const sight = await lookInto(reads, requester.userId, { roomId: oldRoom })
     if (sight.membership !== 'join') throw notInRoom()
     const state = await readState(context, sight)
-    checkMayUpgrade(context, sight, state)
+    const view = roomView(sight, state)
+    checkMayUpgrade(context, view)
     const newRoom = await makeRoom(context, {
       rules,
       createContent: {
@@ -56,7 +59,7 @@ export const endpoint = defineEndpoint({
         predecessor: await predecessor(context, sight, rules),
         ...(rules.privilegedCreators && creators.length > 0 ? { additional_creators: creators } : undefined),
       },
-      state: newState(rules, state, [requester.userId, ...creators]),
+      state: newState(state, view, { rules, creators: [requester.userId, ...creators] }),
       invites: [],
     })
     await askOwnRoom(context, oldRoom, 'state', {
@@ -82,15 +85,14 @@ async function readState(context: UserRequest, sight: RoomSight): Promise<RoomSt
 }
 
 /** Throws M_FORBIDDEN before anything is made, if the user may not replace the room. */
-function checkMayUpgrade(context: UserRequest, sight: RoomSight, state: RoomState): void {
-  const view = roomView(sight, state)
+function checkMayUpgrade(context: UserRequest, view: RoomView): void {
   const level = view.levels.userLevel(context.requester.userId)
   if (level < view.levels.eventLevel('m.room.tombstone', true)) {
     throw new MatrixError('M_FORBIDDEN', 'Your power level is too low to upgrade the room.')
   }
 }
 
-function roomView(sight: RoomSight, state: RoomState): ReturnType<typeof viewRoom> {
+function roomView(sight: RoomSight, state: RoomState): RoomView {
   const create = state.get('m.room.create')
   if (create === undefined) throw notInRoom()
   return viewRoom(sight.rules, { ...create, content: contentOf(create) }, (type) => {
@@ -126,36 +128,33 @@ async function predecessor(
 }
 
 function newState(
-  rules: RoomVersionRules,
   state: RoomState,
-  creators: readonly string[],
+  old: RoomSide,
+  next: RoomSide,
 ): { type: string; stateKey: string; content: JsonObject }[] {
-  const events = transferred.flatMap((type) => state.get(type) ?? [])
-  const copies = events.map((event) => ({ type: event.type, stateKey: '', content: contentOf(event) }))
+  const copies = transferred.flatMap((type) => {
+    const event = state.get(type)
+    if (event === undefined) return []
+    const content = contentOf(event)
+    return [
+      {
+        type,
+        stateKey: '',
+        content: type === 'm.room.join_rules' ? upgradedJoinRules(next.rules, content) : content,
+      },
+    ]
+  })
   const levels = state.get('m.room.power_levels')
   if (levels === undefined) return copies
-  const content = newLevels(rules, contentOf(levels), creators)
+  const content = upgradedLevels(contentOf(levels), old, next)
   return [...copies, { type: 'm.room.power_levels', stateKey: '', content }]
-}
-
-/** Power levels for the new version: creators of version 12 must not be named in them, and before it the creator must be. */
-function newLevels(rules: RoomVersionRules, content: JsonObject, creators: readonly string[]): JsonObject {
-  const [creator] = creators
-  const users = objectField(content, 'users') ?? {}
-  if (rules.privilegedCreators) {
-    const others = Object.entries(users).filter(([user]) => !creators.includes(user))
-    return { ...content, users: Object.fromEntries(others) }
-  }
-  if (creator === undefined || typeof field(users, creator) === 'number') return content
-  return { ...content, users: { ...users, [creator]: 100 } }
 }
 
 /** "If possible, the power levels in the old room should also be modified to prevent sending of events and inviting new users." */
 async function silence(context: UserRequest, sight: RoomSight, state: RoomState): Promise<void> {
   const levels = state.get('m.room.power_levels')
   const content = levels === undefined ? {} : contentOf(levels)
-  const usersDefault = field(content, 'users_default')
-  const muted = Math.max(50, (typeof usersDefault === 'number' ? usersDefault : 0) + 1)
+  const muted = Math.max(50, (levelOf(sight.rules, field(content, 'users_default')) ?? 0) + 1)
   const request = {
     sender: context.requester.userId,
     type: 'm.room.power_levels',
@@ -165,6 +164,7 @@ async function silence(context: UserRequest, sight: RoomSight, state: RoomState)
   try {
     await askOwnRoom(context, sight.room.roomId, 'state', request)
   } catch (error) {
-    if (!(error instanceof MatrixError) || error.errcode !== 'M_FORBIDDEN') throw error
+    // M_BAD_JSON: the room has levels that nobody may set again.
+    if (!(error instanceof MatrixError) || !['M_FORBIDDEN', 'M_BAD_JSON'].includes(error.errcode)) throw error
   }
 }

@@ -1,0 +1,46 @@
+/**
+ * A process that owns no shards as a member of the cluster: operators see that it is there and which version it is. It renews a lease
+ * as hosts do; nothing else rests on it.
+ */
+
+import type { Clock, Random } from './clock.ts'
+import type { ClusterStore } from './cluster-store.ts'
+import { reportShard } from './events.ts'
+import { Lease } from './lease.ts'
+
+export interface MembershipOptions {
+  readonly store: ClusterStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly name: string
+  readonly version: string
+  readonly roles: readonly string[]
+  /** The process has a new id: at the start, and after its lease was lost. */
+  readonly onHost: (hostId: string) => void
+}
+
+export class Membership implements AsyncDisposable {
+  readonly #store: ClusterStore
+  readonly #lease: Lease
+
+  constructor(options: MembershipOptions) {
+    this.#store = options.store
+    this.#lease = new Lease({ ...options, onJoin: options.onHost, onLapse: () => {} })
+  }
+
+  /** Joins. Throws what the store throws. */
+  start(): Promise<void> {
+    return this.#lease.join()
+  }
+
+  /** Leaves; where the database does not answer, the lease runs out by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lease.stop()
+    try {
+      await this.#store.leave(this.#lease.hostId)
+    } catch (error) {
+      reportShard({ shard: -1, epoch: 0, what: 'error', error })
+    }
+    await this.#store[Symbol.asyncDispose]()
+  }
+}

@@ -1,0 +1,171 @@
+/** The NATS servers, each for itself, and what this process may do there. */
+
+import { createConnection } from 'node:net'
+import { type Bus, BusError } from '#actors/bus/bus.ts'
+import { connectNatsBus } from '#actors/bus/nats.ts'
+import { parseNatsUrl } from '#actors/bus/nats-url.ts'
+import { ownershipSubject, statusSubject } from '#actors/bus/subjects.ts'
+import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
+import type { Config } from '../../config/schema.ts'
+import { bytesInWords, type Finding, problem, reasonOf, warning, well } from './finding.ts'
+
+const area = 'NATS'
+const answerMs = 3_000
+/** Smaller messages than these would be cut into very many parts. */
+const leastPayload = 64 * 1024
+const oldestVersion = [2, 10] as const
+const slowMs = 50
+
+export async function examineNats(config: Config): Promise<Finding[]> {
+  const { natsUrls } = config
+  if (natsUrls === undefined || natsUrls.length === 0) {
+    return [well(area, 'not set: this process is alone, and needs none')]
+  }
+  const url = natsUrls.join(',')
+  const { servers } = parseNatsUrl(url)
+  const [greetings, permissions] = await Promise.all([
+    Promise.all(servers.map((server) => examineServer(server))),
+    examinePermissions(url, config),
+  ])
+  return [...greetings.flat(), ...permissions]
+}
+
+/** The line with which a server greets, as far as it is of interest. */
+interface Greeting {
+  readonly version: string
+  readonly max_payload: number
+}
+
+async function examineServer(server: string): Promise<Finding[]> {
+  try {
+    return greetingFindings(server, await greeting(server))
+  } catch (error) {
+    return [
+      problem(
+        area,
+        `${server} does not answer: ${reasonOf(error)}`,
+        'Start nats-server there, open the firewall, or correct NATS_URL.',
+      ),
+    ]
+  }
+}
+
+function greetingFindings(server: string, { version, max_payload: payload }: Greeting): Finding[] {
+  const findings = [well(area, `${server} runs ${version}, messages up to ${bytesInWords(payload)}`)]
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1])) {
+    findings.push(
+      warning(
+        area,
+        `${server} is older than ${oldestVersion.join('.')}`,
+        'Update nats-server, one node after the other.',
+      ),
+    )
+  }
+  if (payload < leastPayload) {
+    findings.push(
+      warning(
+        area,
+        `${server} takes only messages of ${bytesInWords(payload)}`,
+        'Set max_payload to 1MB in nats.conf: larger messages are cut into parts.',
+      ),
+    )
+  }
+  return findings
+}
+
+function greeting(server: string): Promise<Greeting> {
+  const { promise, resolve, reject } = Promise.withResolvers<Greeting>()
+  const { hostname, port } = new URL(`nats://${server}`)
+  const socket = createConnection({ host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) })
+  const timer = systemClock.after(answerMs, () => reject(new Error(`no greeting in ${answerMs} ms`)))
+  let text = ''
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    if (!text.includes('\r\n') && text.length < 64 * 1024) return
+    const [, json] = /^INFO (\{.*\})\s*\r\n/.exec(text) ?? []
+    if (json === undefined) return reject(new Error('what answers is not a NATS server'))
+    // The cast states what every NATS server greets with.
+    resolve(JSON.parse(json) as Greeting)
+  })
+  socket.on('error', reject)
+  socket.on('close', () => reject(new Error('the connection was closed')))
+  return promise.finally(() => {
+    timer.cancel()
+    socket.destroy()
+  })
+}
+
+async function examinePermissions(url: string, config: Config): Promise<Finding[]> {
+  const tls = { caFile: config.natsCa, certFile: config.natsCert, keyFile: config.natsKey }
+  const options = {
+    url,
+    name: 'troupe doctor',
+    tls,
+    clock: systemClock,
+    random: systemRandom,
+    waitMs: answerMs,
+  }
+  await using bus = await connectNatsBus(options)
+  if (!bus.healthy) {
+    return [
+      problem(
+        area,
+        'no connection was made',
+        'If the servers answer above: check user, password and TLS in NATS_URL and TROUPE_NATS_CA; the log of nats-server names the reason.',
+      ),
+    ]
+  }
+  const needs = config.roles.has('actors') ? 'actors' : 'gateway'
+  const remedy = `Use the user "${needs}" of nats.conf in NATS_URL, or give this user what nats.conf gives to that one.`
+  const refused = await refusals(bus, config)
+  const permissions =
+    refused.length === 0
+      ? well(area, `this user may do what a process with the role ${[...config.roles].join(' and ')} does`)
+      : problem(area, `this user may not ${refused.join(', nor ')}`, remedy)
+  return [permissions, await roundTrip(bus)]
+}
+
+/** What the server does not let this process do, in words. */
+async function refusals(bus: Bus, config: Config): Promise<string[]> {
+  const hears = await isAllowed(() => bus.subscribe(ownershipSubject, () => {}))
+  const serves =
+    !config.roles.has('actors') ||
+    (await isAllowed(() => bus.serve(statusSubject('0'), async () => ({ head: null }))))
+  return [...(hears ? [] : ['hear who owns what']), ...(serves ? [] : ['serve requests as a host'])]
+}
+
+async function isAllowed(subscribe: () => Promise<{ close(): Promise<void> }>): Promise<boolean> {
+  try {
+    const subscription = await subscribe()
+    await subscription.close()
+    return true
+  } catch (error) {
+    if (error instanceof BusError) return false
+    throw error
+  }
+}
+
+/** A request to nobody: the server itself answers that there is nobody. */
+async function roundTrip(bus: Bus): Promise<Finding> {
+  const startMs = systemClock.monotonic()
+  const outcome = await bus.request(statusSubject('1'), { head: null }, { timeoutMs: answerMs }).then(
+    () => 'answered',
+    (error: unknown) => (error instanceof BusError ? error.kind : 'failed'),
+  )
+  const ms = systemClock.monotonic() - startMs
+  const what = `a round trip takes ${ms.toFixed(1)} ms`
+  if (outcome !== 'no-responders') {
+    return problem(
+      area,
+      `a request to nobody ended with ${outcome} after ${Math.round(ms)} ms`,
+      'Let this user publish on status.*, as nats.conf does; the log of nats-server names what it refuses.',
+    )
+  }
+  if (ms <= slowMs) return well(area, what)
+  return warning(
+    area,
+    what,
+    'Put NATS and the processes of Troupe into one network: every request crosses it twice.',
+  )
+}

@@ -1,0 +1,161 @@
+/** How the server is reached from outside: its public URL, the certificate there, and what well-known tells clients. */
+
+import { connect } from 'node:tls'
+import { publicUrl } from '../../config/public-url.ts'
+import type { Config } from '../../config/schema.ts'
+import { localUrl } from '../look.ts'
+import { type Finding, problem, reasonOf, warning, well } from './finding.ts'
+
+const urlArea = 'public URL'
+const wellKnownArea = 'well-known'
+const certificateArea = 'certificate'
+const gatewayArea = 'gateway'
+const answerMs = 5_000
+const dayMs = 86_400_000
+const renewBeforeDays = 14
+
+export async function examineNetwork(config: Config, nowMs: number): Promise<Finding[]> {
+  const parts = [
+    examineGateway(config),
+    examinePublicUrl(config),
+    examineWellKnown(config),
+    examineCertificate(config, nowMs),
+  ]
+  return (await Promise.all(parts)).flat()
+}
+
+/** The gateway on this machine, if this machine is to have one. */
+async function examineGateway(config: Config): Promise<Finding[]> {
+  if (!config.roles.has('gateway')) return []
+  const url = `${localUrl(config)}/ready`
+  try {
+    const response = await get(url)
+    if (response.ok) return [well(gatewayArea, `${localUrl(config)} is ready`)]
+    return [
+      problem(gatewayArea, `${url} says: ${(await response.text()).slice(0, 300)}`, 'Its log says more.'),
+    ]
+  } catch (error) {
+    return [
+      warning(
+        gatewayArea,
+        `nobody answers on ${localUrl(config)}: ${reasonOf(error)}`,
+        'Start it (npx troupe start), or call this command with the TROUPE_LISTEN of one that runs.',
+      ),
+    ]
+  }
+}
+
+async function examinePublicUrl(config: Config): Promise<Finding[]> {
+  if (config.publicUrl === undefined) {
+    return [
+      warning(
+        urlArea,
+        `not set: clients are told ${publicUrl(config)}`,
+        'Set TROUPE_PUBLIC_URL to the https address of the proxy, unless all clients run on this machine.',
+      ),
+    ]
+  }
+  const url = `${config.publicUrl}/_matrix/client/versions`
+  const remedy =
+    'Let the proxy pass everything under /_matrix, /.well-known/matrix and /_troupe on to a gateway.'
+  try {
+    const response = await get(url)
+    const body = (await response.json()) as { readonly versions?: unknown }
+    if (!response.ok || !Array.isArray(body.versions))
+      return [problem(urlArea, `${url} answers ${response.status}, and not as a Matrix server`, remedy)]
+    const cors = response.headers.get('access-control-allow-origin')
+    if (cors !== '*') {
+      return [
+        problem(
+          urlArea,
+          `${url} has the CORS header ${cors ?? 'missing'}`,
+          'Let the proxy pass headers on as they are: exactly one *.',
+        ),
+      ]
+    }
+    return [well(urlArea, `${config.publicUrl} answers as a Matrix server`)]
+  } catch (error) {
+    return [problem(urlArea, `${url} does not answer: ${reasonOf(error)}`, remedy)]
+  }
+}
+
+/** Clients that are given the server's name look there (Client-server API v1.19, "Well-known URIs"). */
+async function examineWellKnown(config: Config): Promise<Finding[]> {
+  if (config.publicUrl === undefined || !isDomain(config.serverName)) return []
+  const url = `https://${config.serverName}/.well-known/matrix/client`
+  const wanted = `{"m.homeserver":{"base_url":"${config.publicUrl}"}}`
+  const remedy = `Let the web server of ${config.serverName} answer there with ${wanted} and access-control-allow-origin: *`
+  try {
+    const response = await get(url)
+    if (!response.ok) return [problem(wellKnownArea, `${url} answers ${response.status}`, remedy)]
+    // Read as text first: what is no JSON is a finding, too.
+    const told = baseUrlOf(await response.text())
+    if (told !== config.publicUrl)
+      return [problem(wellKnownArea, `${url} says ${told ?? 'nothing that clients understand'}`, remedy)]
+    if (response.headers.get('access-control-allow-origin') !== '*')
+      return [warning(wellKnownArea, `${url} is not for browsers: its CORS header is missing`, remedy)]
+    return [well(wellKnownArea, `${url} names ${told}`)]
+  } catch (error) {
+    return [problem(wellKnownArea, `${url} does not answer: ${reasonOf(error)}`, remedy)]
+  }
+}
+
+/** Undefined where the text does not say it. */
+export function baseUrlOf(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { readonly 'm.homeserver'?: { readonly base_url?: unknown } } | null
+    const url = body?.['m.homeserver']?.base_url
+    return typeof url === 'string' ? url.replace(/\/+$/, '') : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function examineCertificate({ publicUrl: url }: Config, nowMs: number): Promise<Finding[]> {
+  if (url === undefined || !url.startsWith('https:')) return []
+  try {
+    return [certificateFinding(new URL(url).hostname, await certificateEnd(url), nowMs)]
+  } catch (error) {
+    return [
+      problem(
+        certificateArea,
+        `none of ${url} could be seen: ${reasonOf(error)}`,
+        'See the public URL above.',
+      ),
+    ]
+  }
+}
+
+export function certificateFinding(host: string, endMs: number, nowMs: number): Finding {
+  const days = Math.floor((endMs - nowMs) / dayMs)
+  const remedy = 'Renew it; most proxies can do so by themselves (ACME).'
+  if (days < 0) return problem(certificateArea, `that of ${host} expired ${-days} days ago`, remedy)
+  if (days < renewBeforeDays)
+    return warning(certificateArea, `that of ${host} expires in ${days} days`, remedy)
+  return well(certificateArea, `that of ${host} is valid for ${days} days`)
+}
+
+/** Epoch milliseconds at which the certificate ends, whether it is trusted or not: trust is what the requests above find out. */
+function certificateEnd(url: string): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const { hostname, port } = new URL(url)
+  const options = {
+    host: hostname,
+    port: Number(port || 443),
+    servername: hostname,
+    rejectUnauthorized: false,
+  }
+  const socket = connect(options, () => resolve(Date.parse(socket.getPeerCertificate().valid_to)))
+  socket.setTimeout(answerMs, () => reject(new Error(`no answer in ${answerMs} ms`)))
+  socket.on('error', reject)
+  return promise.finally(() => socket.destroy())
+}
+
+/** Names with a dot that are no addresses: only those have a well-known document. */
+function isDomain(serverName: string): boolean {
+  return /^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(serverName) && !/^[0-9.]+$/.test(serverName)
+}
+
+function get(url: string): Promise<Response> {
+  return fetch(url, { signal: AbortSignal.timeout(answerMs) })
+}
