@@ -44,6 +44,8 @@ export interface LeaderOptions {
 interface Follower {
   readonly hostId: string
   readonly chain: number
+  /** Of the last request. */
+  readonly number: number
   rooms: ReadonlySet<string>
   userShards: bigint
   /** The `to` of the last message. */
@@ -182,12 +184,13 @@ export class FollowLeader implements AsyncDisposable {
     }
   }
 
-  /** Answers a follow request; says nothing when the shard is not ours or the request not known. */
+  /** Answers a follow request; says nothing when the shard is not ours, the request not known, or a later one was here before. */
   #answer(shard: number, message: BusMessage): BusMessage | undefined {
     const led = this.#shards.get(shard)
     const request = readFollowRequest(message)
     if (led === undefined || request === undefined) return undefined
     const known = led.followers.get(request.hostId)
+    if (known !== undefined && request.number < known.number) return undefined
     const resumed = known?.chain === request.chain
     this.#remember(led, request, resumed ? known.to : led.head)
     const typing = request.rooms.flatMap((roomId) => {
@@ -201,6 +204,7 @@ export class FollowLeader implements AsyncDisposable {
     led.followers.set(request.hostId, {
       hostId: request.hostId,
       chain: request.chain,
+      number: request.number,
       rooms: new Set(request.rooms),
       userShards: request.userShards.reduce(maskWith, 0n),
       to,

@@ -42,6 +42,7 @@ export class FollowRequests {
   readonly #options: FollowRequestsOptions
   readonly #shards = new Map<number, Pending>()
   readonly #userShards = new Set<number>()
+  #number = 0
   #closed = false
 
   constructor(options: FollowRequestsOptions) {
@@ -110,7 +111,13 @@ export class FollowRequests {
     pending.asking = true
     pending.again = false
     try {
-      const request = followRequest({ hostId, chain, rooms, userShards: [...this.#userShards] })
+      const request = followRequest({
+        hostId,
+        chain,
+        number: ++this.#number,
+        rooms,
+        userShards: [...this.#userShards],
+      })
       const reply = readFollowReply(await bus.request(shardSubject(shard), request, { timeoutMs: answerMs }))
       if (reply === undefined) throw new Error('the reply to a follow request was not understood')
       pending.failures = 0

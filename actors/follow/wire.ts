@@ -13,6 +13,8 @@ export interface FollowRequest {
   readonly hostId: string
   /** Chosen by the host whenever it begins anew; messages of an older chain are void. */
   readonly chain: number
+  /** Counts the requests of a host: one that arrives after a later one says what was wanted before, and is passed over. */
+  readonly number: number
   readonly rooms: readonly string[]
   /** Shards that the host owns: rows that concern a user of them are wanted whatever the room. */
   readonly userShards: readonly number[]
@@ -50,10 +52,17 @@ export function followRequest(request: FollowRequest): BusMessage {
 export function readFollowRequest(message: BusMessage): FollowRequest | undefined {
   const { head } = message
   if (!isJsonObject(head) || head['kind'] !== 'follow') return undefined
-  const { hostId, chain, rooms, userShards } = head
-  if (typeof hostId !== 'string' || typeof chain !== 'number') return undefined
+  // An older version does not count its requests.
+  const { hostId, chain, number = 0, rooms, userShards } = head
+  if (typeof hostId !== 'string' || typeof chain !== 'number' || typeof number !== 'number') return undefined
   if (!isListOf(rooms, 'string') || !isListOf(userShards, 'number')) return undefined
-  return { hostId, chain, rooms: rooms as readonly string[], userShards: userShards as readonly number[] }
+  return {
+    hostId,
+    chain,
+    number,
+    rooms: rooms as readonly string[],
+    userShards: userShards as readonly number[],
+  }
 }
 
 export function followReply(reply: FollowReply): BusMessage {

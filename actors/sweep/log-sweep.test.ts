@@ -6,7 +6,7 @@ import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts
 import { backgroundChannel, type BackgroundEvent } from '../runtime/events.ts'
 import { FeedHooks } from '../runtime/feed-hooks.ts'
 import { type SweepEvent, sweepChannel } from './events.ts'
-import { intervalMs, LogSweep } from './log-sweep.ts'
+import { behindMs, intervalMs, LogSweep } from './log-sweep.ts'
 
 /** Steps as they are asked for; each waits until the test answers it. */
 class Steps implements SweepStore {
@@ -20,7 +20,7 @@ class Steps implements SweepStore {
   async sweepLog(step: LogStep): Promise<LogStepResult> {
     this.asked.push(step)
     await this.held?.promise
-    const result = this.results.shift() ?? done(0)
+    const result = this.results.shift() ?? done(1)
     if (result instanceof Error) throw result
     return result
   }
@@ -72,6 +72,16 @@ test('a shard is swept about once in the interval, up to what its owner knows to
   assert.deepEqual(world.steps.asked[0], { shard: 5, epoch: 4, upTo: 12, ageMs: 3_600_000, look: 2000 })
   await world.clock.advance(10 * intervalMs)
   assert(world.steps.asked.length >= 8 && world.steps.asked.length <= 14, `${world.steps.asked.length} steps`)
+})
+
+test('a shard with old rows left is swept more often, so that a busy one is not left behind', async () => {
+  using world = makeWorld()
+  world.claim(5, 10)
+  world.steps.results.push(...Array.from({ length: 40 }, () => done(0)))
+  await world.clock.advance(intervalMs)
+  const steps = world.steps.asked.length
+  await world.clock.advance(2 * behindMs)
+  assert(world.steps.asked.length > steps)
 })
 
 test('shards that are claimed together are swept one after the other', async () => {

@@ -14,6 +14,7 @@ import {
   utf8Bytes,
 } from '../json/limits.ts'
 import type { JsonFlaw, ReceivedJson } from '../json/received.ts'
+import { parseStrictJson } from '../json/strict-parse.ts'
 import { field, isJsonObject, JsonError, objectField, stringField } from '../json/types.ts'
 import type { JsonArray, JsonObject, JsonValue } from '../json/types.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
@@ -138,6 +139,17 @@ export function checkReceivedFormat(rules: RoomVersionRules, { value, flaws }: R
   const flaw = (rules.strictCanonicalJson ? strictFlaws : fatalFlaws).find((one) => flaws.has(one))
   if (flaw !== undefined) return fail('not_canonical_json', `The event has ${flaw.replace('-', ' ')}.`)
   return checkFormat(rules, value)
+}
+
+/**
+ * An event that this server has stored, from its canonical JSON. In versions 1 to 5 its numbers stay as they were written, so that it can be
+ * written and hashed again. Throws SyntaxError or JsonError for what is no JSON.
+ */
+export function parseStoredPdu(rules: RoomVersionRules, json: string): Pdu {
+  const options = { integers: 'any', keepNumbers: true, maxDepth: Number.POSITIVE_INFINITY } as const
+  const value: unknown = rules.strictCanonicalJson ? JSON.parse(json) : parseStrictJson(json, options)
+  // The cast is sound: what is stored has passed checkFormat or comes from buildEvent.
+  return value as Pdu
 }
 
 /** The ids in `prev_events`; in versions 1 and 2 these are pairs of id and hash. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { MatrixError } from '../errors.ts'
 import { isDeviceId } from './device-id.ts'
 import { domainOfEventId, isEventId, isEventIdOfFormat, parseEventId } from './event-id.ts'
+import { isNamespacedIdentifier, isOpaqueIdentifier } from './identifier-grammar.ts'
 import { algorithmOf, isKeyId, isSigningKeyId, nameOfKey, parseKeyId } from './key-id.ts'
 import { isMediaId, isMxcUri, makeMxcUri, parseMxcUri } from './mxc-uri.ts'
 import { isRoomAlias, localpartOfAlias, parseRoomAlias, serverOfAlias } from './room-alias.ts'
@@ -55,6 +56,18 @@ const tables: readonly (readonly [
       'a:123456',
       `${'a'.repeat(256)}`,
     ],
+  ],
+  [
+    'namespaced identifier',
+    isNamespacedIdentifier,
+    ['m.room', 'com.example.x-y_z', 'a', 'a'.repeat(255)],
+    ['', '.a', '1a', 'A', 'aB', 'a:b', 'a b', 'a\n', 'a'.repeat(256)],
+  ],
+  [
+    'opaque identifier',
+    isOpaqueIdentifier,
+    ['a', '~', '0A-._', 'x'.repeat(255)],
+    ['', 'a/b', 'a=b', 'ä', 'a\n', 'x'.repeat(256)],
   ],
   [
     'user id',

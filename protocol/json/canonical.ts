@@ -65,7 +65,8 @@ function writeArray(array: JsonArray, numbers: CanonicalNumbers, depth: number):
   for (let i = 0; i < array.length; i++) {
     if (i > 0) text += ','
     const value = array[i] as JsonValue
-    text += rawNumber(raw?.get(String(i)), value) ?? write(value, numbers, depth)
+    const asItCame = raw === undefined ? undefined : rawNumber(raw.get(String(i)), value)
+    text += asItCame ?? write(value, numbers, depth)
   }
   return text + ']'
 }
@@ -76,7 +77,8 @@ function writeObject(object: JsonObject, numbers: CanonicalNumbers, depth: numbe
   for (const key of sortedKeys(object)) {
     if (text.length > 1) text += ','
     const value = object[key] as JsonValue
-    text += canonicalString(key) + ':' + (rawNumber(raw?.get(key), value) ?? write(value, numbers, depth))
+    const asItCame = raw === undefined ? undefined : rawNumber(raw.get(key), value)
+    text += canonicalString(key) + ':' + (asItCame ?? write(value, numbers, depth))
   }
   return text + '}'
 }

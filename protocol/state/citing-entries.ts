@@ -11,9 +11,10 @@ import type { ComparedStates } from './unconflicted-state.ts'
 /** How many citing events are looked at between two loads; mostly one of the first is an entry if any is. */
 const sliceSize = 64
 
-/** How far above the events in question, and how many there, are loaded together. */
+/** How far above the events in question, and how many there, are loaded together, and of how much cited events none. */
 const aheadLevels = 4
 const aheadSize = 4096
+const citingMany = 256
 
 /**
  * Takes out of `found`, which has the auth depth of each event, what is in the chain of an unconflicted entry. None of the found events is
@@ -26,8 +27,8 @@ export function* removeCited(
 ): Resumable<void> {
   yield* loadSurroundings(work, states, found)
   const visited = new Set<number>()
-  for (const number of [...found.keys()]) {
-    if (!found.has(number)) continue
+  // What is removed on the way is not met any more.
+  for (const number of found.keys()) {
     const entry = yield* citingEntry(work, states, { number, visited })
     if (entry !== undefined) yield* removeChains(work, found, [entry])
   }
@@ -45,12 +46,13 @@ function* loadSurroundings(
     yield* loadAhead(work, 'citing', level)
     const above: number[] = []
     for (const number of level) {
-      for (const citing of loadedCiting(work.source, number)) {
-        if (seen.has(citing) || above.length === aheadSize) continue
-        seen.add(citing)
-        above.push(citing)
-      }
-      yield* spend(work.meter, 1)
+      const citing = loadedCiting(work.source, number)
+      // What is cited by very many is settled by one of the first few.
+      if (citing.length > citingMany || above.length > aheadSize) continue
+      const fresh = citing.filter((one) => !seen.has(one))
+      for (const one of fresh) seen.add(one)
+      above.push(...fresh)
+      yield* spend(work.meter, citing.length)
     }
     yield* loadEntries(work, states, above)
     level = yield* withoutEntries(work, states, above)

@@ -39,14 +39,12 @@ describe('the turns of a resolution', () => {
 
   for (const version of versions) {
     it(`are as short in a fork of many events as in one of few, in version ${version}`, () => {
-      const longest = [40, 400].map((events) => {
+      for (const events of [40, 400]) {
         const { room, roots } = forkOf(largeRoom(version, 20), events)
         const source = new CountingSource(room, { isLoaded: true })
         resolveWith(source, room, { roots, budget: { unitsPerTurn: 1, units: 1e9 } })
-        return source.mostLookups
-      })
-      const [few = 0, many = 0] = longest
-      assert.ok(many <= 2 * few, `${few} and ${many} lookups without a pause`)
+        assert.ok(source.mostLookups <= 100, `${source.mostLookups} lookups without a pause`)
+      }
     })
 
     it(`reach the same events and nodes in a large room as in a small one, in version ${version}`, () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { parseUserId } from '../ids/user-id.ts'
 import { rulesFor } from '../versions/table.ts'
 import { authDifference } from './auth-difference.ts'
 import { conflictedEvents, findConflict } from './conflict.ts'
@@ -16,7 +17,7 @@ import {
   type ResolutionSource,
 } from './resolution-source.ts'
 import { defaultBudget, resolveStates } from './resolve.ts'
-import { runToEnd, type GraphEvent, type RoomGraph } from './room-fixture.ts'
+import { RoomGraph, runToEnd, type EventDraft, type GraphEvent } from './room-fixture.ts'
 import { StateKeys } from './state-keys.ts'
 import type { NodeId } from './trie-node.ts'
 import { UnconflictedState, type ComparedStates } from './unconflicted-state.ts'
@@ -115,6 +116,20 @@ describe('state resolution', () => {
     )
   })
 
+  it('leaves out of the auth difference what an unconflicted entry rests on, however much else cites it', () => {
+    const { room, oldLevels, last } = roomWithOldLevels(200)
+    const late = room.add({ ...joinOf('@late:b.org'), after: [oldLevels] })
+    const differenceWith = (entries: readonly GraphEvent[]): readonly number[] => {
+      const states = compared(room, [room.stateOf([...entries, late]), room.stateOf(entries)])
+      return [...runToEnd(authDifference(metered(room), states), never)]
+    }
+    const entries = [...room.entries(last.after).values()]
+    assert.deepEqual(differenceWith(entries), [])
+    assert.deepEqual(differenceWith(entries.filter((event) => event.number < oldLevels.number)), [
+      oldLevels.number,
+    ])
+  })
+
   it('finds the conflicted subgraph that the definition gives', () => {
     fc.assert(
       fc.property(scenario, fc.array(fc.nat(100), { minLength: 2, maxLength: 6 }), (drawn, picks) => {
@@ -204,6 +219,27 @@ describe('the priority queue', () => {
     )
   })
 })
+
+const creator = parseUserId('@creator:a.org')
+
+function joinOf(user: string): EventDraft {
+  const content = { membership: 'join' }
+  return { type: 'm.room.member', stateKey: user, sender: parseUserId(user), content }
+}
+
+/** A room whose members have joined under power levels that have been replaced since. */
+function roomWithOldLevels(members: number): { room: RoomGraph; oldLevels: GraphEvent; last: GraphEvent } {
+  const room = new RoomGraph(rulesFor('11') ?? assert.fail())
+  const state = (type: string, content: EventDraft['content']): GraphEvent =>
+    room.add({ type, stateKey: '', sender: creator, content })
+  state('m.room.create', { room_version: '11' })
+  room.add(joinOf(creator))
+  state('m.room.join_rules', { join_rule: 'public' })
+  const oldLevels = state('m.room.power_levels', { users: { [creator]: 100 } })
+  for (let at = 0; at < members; at++) room.add(joinOf(`@user${at}:b.org`))
+  const last = state('m.room.power_levels', { users: { [creator]: 100 }, kick: 60 })
+  return { room, oldLevels, last }
+}
 
 function metered(room: RoomGraph) {
   return { source: room, meter: new Meter(1e9, 1e9), keys: new StateKeys() }

@@ -67,6 +67,10 @@ test(
     const room = await ann.createRoom({ preset: 'public_chat' })
     await ben.join(room)
     await ann.text(room, 'kept')
+    const counts = await ben.ok<{ one_time_key_counts: object }>('POST', '/_matrix/client/v3/keys/upload', {
+      one_time_keys: { 'curve25519:AAAAHg': 'zKbLg+NrIjpnagy+pIY6uPL4ZwEG2v+8F9lmgsnlZzs' },
+    })
+    assert.deepEqual(counts.one_time_key_counts, { curve25519: 1, signed_curve25519: 0 })
     await server.stop()
     await backup.take()
 
@@ -81,27 +85,32 @@ test(
     await assert.rejects(troupe(database.url, 'restore'), /Nothing was changed\..*--yes/)
     const told = await troupe(database.url, 'restore', '--yes')
     assert.match(told, /Its newest event is of \d{4}-.*What came after that is lost/)
-    assert.match(told, /Done: incarnation 2,/)
+    assert.match(told, /Done: incarnation 2, 1 one-time keys thrown away/)
 
     server = await start()
+    // The logs pass the positions that the old tokens name: only the incarnation says that these are of another history.
+    const after = Array.from({ length: 12 }, (_, number) => `after ${number}`)
+    for (const text of after) await ann.text(room, text)
     for (const token of [since, later]) {
       const fresh = await ben.sync(token)
       const joined = fresh.rooms?.join?.[room]
       assert.ok(joined !== undefined, 'a room that is joined is told anew')
-      assert.equal(
-        joined.timeline?.events.some((event) => event.content['body'] === 'kept'),
-        true,
+      assert.equal(joined.timeline?.limited, true)
+      assert.ok(
+        joined.state?.events.some((event) => event.type === 'm.room.create'),
+        'with its whole state',
       )
       assert.equal(fresh.rooms?.invite?.[left], undefined)
+      assert.equal(fresh.device_one_time_keys_count?.['curve25519'] ?? 0, 0, 'it may have been used')
     }
     const token = (await ben.sync(later)).next_batch
-    await ann.text(room, 'after')
+    await ann.text(room, 'last')
     const next = await ben.sync(token)
     assert.deepEqual(
       next.rooms?.join?.[room]?.timeline?.events.map((event) => event.content['body']),
-      ['after'],
+      ['last'],
     )
-    assert.deepEqual(await texts(ann, room), ['kept', 'after'])
+    assert.deepEqual(await texts(ann, room), ['kept', ...after, 'last'])
     await using beside = await openBeside(database.url)
     const history: History = {
       sends: [],

@@ -1,15 +1,13 @@
 /** Names and values of profile fields. Client-server API v1.19, "Profiles". */
 
 import { MatrixError } from '#protocol/errors.ts'
+import { isNamespacedIdentifier } from '#protocol/ids/identifier-grammar.ts'
 import { isUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
 import { utf8Bytes } from '#protocol/json/limits.ts'
 import type { JsonObject, JsonValue } from '#protocol/json/types.ts'
 import { readAccount } from '#storage/users/accounts.ts'
 import { readProfile } from '#storage/users/profiles.ts'
 import type { Services } from '../../http/endpoint.ts'
-
-/** "Common Namespaced Identifier Grammar", appendices v1.19. */
-const keyGrammar = /^[a-z][a-z0-9_.-]*$/
 
 const maxKeyBytes = 255
 const maxDisplayNameLength = 256
@@ -21,7 +19,7 @@ export function profileKey(params: Readonly<Record<string, string>>): string {
   if (utf8Bytes(key) > maxKeyBytes) {
     throw new MatrixError('M_KEY_TOO_LARGE', `The name of a profile field has at most ${maxKeyBytes} bytes.`)
   }
-  if (!keyGrammar.test(key)) {
+  if (!isNamespacedIdentifier(key)) {
     throw new MatrixError(
       'M_INVALID_PARAM',
       'The name of a profile field begins with a-z and has only a-z, 0-9, "_", "-" and ".".',
