@@ -40,9 +40,12 @@ import { Fanout } from '#actors/user/fanout.ts'
 import { UserSync } from '#actors/user/sync/engine.ts'
 import { SyncHost } from '#actors/user/sync/host.ts'
 import { userActor } from '#actors/user/user.ts'
-import { clusterEndpoints } from './admin/cluster.ts'
-import { readClusterView } from './admin/cluster-view.ts'
+import { clusterEndpoint } from './admin/cluster.ts'
+import { clusterForCommandsEndpoint } from './admin/cluster-for-commands.ts'
+import { type OwnProcess, readClusterView } from './admin/cluster-view.ts'
 import { createUserEndpoint } from './admin/create-user.ts'
+import { drainHostEndpoint } from './admin/drain-host.ts'
+import { sharedLook } from './admin/look.ts'
 import { clientEndpoints } from './client/endpoints.ts'
 import type { Config } from './config/schema.ts'
 import { committers, readConnections } from './connections.ts'
@@ -179,6 +182,7 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
       hostName: config.hostName,
       version: programVersion(),
       roles: [...config.roles],
+      weight: config.hostWeight,
       committers,
       shardCount,
       hooks,
@@ -315,14 +319,13 @@ function operatorEndpoints(
   const { reads } = database
   const askHost = (hostId: string): Promise<HostStatus | undefined> =>
     askHostStatus(bus, hostId, hostAnswerMs)
-  return clusterEndpoints({
-    operatorToken,
-    clock,
-    reads,
-    view: () =>
-      readClusterView({ reads, askHost, own: { hostId: hostId(), status: processStatus(identity, recent) } }),
-    setDraining: (hostId, draining) => setDraining(database.control, hostId, draining),
-  })
+  const own = (): OwnProcess => ({ hostId: hostId(), status: processStatus(identity, recent) })
+  const look = sharedLook(() => readClusterView({ reads, askHost, own: own() }), clock)
+  return [
+    clusterEndpoint(look),
+    clusterForCommandsEndpoint(look, operatorToken),
+    drainHostEndpoint((id, draining) => setDraining(database.control, id, draining)),
+  ]
 }
 
 async function startOperators(

@@ -119,7 +119,9 @@ create table host_lease (
   roles text not null,
   draining boolean not null default false,
   expires_at timestamp with time zone not null,
-  PRIMARY KEY (host_id)
+  weight integer,
+  PRIMARY KEY (host_id),
+  CHECK ((weight > 0))
 );
 
 create table key_backup (

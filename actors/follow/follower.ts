@@ -3,6 +3,7 @@
  */
 
 import type { LogEntry } from '#storage/entry.ts'
+import { leastEpoch } from '#storage/cluster/incarnation.ts'
 import type { Reads } from '#storage/reads.ts'
 import { type Heads, readSyncHeads } from '#storage/sync/heads.ts'
 import type { Bus, BusMessage, BusSubscription } from '../bus/bus.ts'
@@ -119,12 +120,14 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   }
 
   entriesAfter(roomId: string, shard: number, after: number): readonly LogEntry[] | undefined {
-    if (this.#chain(shard).proven === undefined) return undefined
+    if (this.provenTo(shard) === undefined) return undefined
     return this.#rings.get(roomId)?.after(after)
   }
 
   provenTo(shard: number): number | undefined {
-    return this.#chain(shard).proven
+    const { epoch, proven } = this.#chain(shard)
+    // An owner who has not noticed yet that the database went back goes on telling of what was.
+    return epoch < leastEpoch(this.#incarnation) ? undefined : proven
   }
 
   typing(roomId: string): { readonly version: number; readonly userIds: readonly string[] } {
@@ -140,7 +143,7 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   readHeadsNow(): Promise<Heads> {
     this.#heads ??= Promise.resolve().then(() => {
       this.#heads = undefined
-      return readSyncHeads(this.#options.reads)
+      return this.#readHeads()
     })
     return this.#heads
   }
@@ -313,11 +316,24 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   /** Reads all heads and looks which chains should have come further. Called by the timer; tests call it themselves. */
   async poll(): Promise<void> {
-    const heads = await readSyncHeads(this.#options.reads)
-    this.#incarnation = heads.incarnation
+    const heads = await this.#readHeads()
     for (const [shard, head] of heads.positions.entries()) {
       if (shard < this.#chains.length) this.#onHead(shard, head)
     }
+  }
+
+  async #readHeads(): Promise<Heads> {
+    const heads = await readSyncHeads(this.#options.reads)
+    if (heads.incarnation > this.#incarnation) this.#begin(heads.incarnation)
+    return heads
+  }
+
+  /** The database has lost commits: what was heard under epochs of before says nothing of the logs as they are now. */
+  #begin(incarnation: number): void {
+    this.#incarnation = incarnation
+    for (const { epoch, proven, shard } of this.#chains)
+      if (proven !== undefined && epoch < leastEpoch(incarnation))
+        this.#restart(shard, 'the database has lost commits')
   }
 
   #onHead(shard: number, head: number): void {

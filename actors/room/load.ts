@@ -1,6 +1,6 @@
 /** How a room comes into memory: where it stands and its newest events, and everything else when it is first asked for. */
 
-import type { Pdu } from '#protocol/events/pdu.ts'
+import { parseStoredPdu } from '#protocol/events/pdu.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { RoomVersionRules } from '#protocol/versions/rules.ts'
 import { rulesFor } from '#protocol/versions/table.ts'
@@ -52,17 +52,12 @@ export function stateSource(
 function stateEventOf(rules: RoomVersionRules, event: StoredEvent): StateEvent[] {
   const { eventId, nid, sender, stateKey, type } = event
   if (stateKey === undefined) return []
-  const pdu = pduOf(event)
+  const pdu = parseStoredPdu(rules, event.json)
   const referenceHash = hashOfStored(rules, pdu)
   return [{ nid, eventId, type, stateKey, sender, content: pdu.content, referenceHash }]
 }
 
 function tipOf(rules: RoomVersionRules, event: StoredEvent): Tip {
-  const pdu = pduOf(event)
+  const pdu = parseStoredPdu(rules, event.json)
   return { nid: event.nid, eventId: event.eventId, depth: pdu.depth, referenceHash: hashOfStored(rules, pdu) }
-}
-
-function pduOf(event: StoredEvent): Pdu {
-  // The cast is sound: what is stored was built or checked as a Pdu.
-  return JSON.parse(event.json) as Pdu
 }

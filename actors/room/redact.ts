@@ -2,7 +2,7 @@
 
 import { MatrixError } from '#protocol/errors.ts'
 import type { RoomView } from '#protocol/auth/room-view.ts'
-import type { Pdu } from '#protocol/events/pdu.ts'
+import { parseStoredPdu } from '#protocol/events/pdu.ts'
 import { redact } from '#protocol/events/redact.ts'
 import { canonicalJson } from '#protocol/json/canonical.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
@@ -58,8 +58,7 @@ function checkPower(view: RoomView, sender: UserId, target: StoredEvent): void {
 function applyRedaction(room: RoomCore, batch: Batch, what: { target: StoredEvent; nid: number }): void {
   const { target, nid } = what
   if (target.redactedBy !== undefined) return
-  // The cast is sound: the text was written from a Pdu.
-  const redacted = redact(room.rules, JSON.parse(target.json) as Pdu)
+  const redacted = redact(room.rules, parseStoredPdu(room.rules, target.json))
   const json = canonicalJson(redacted, room.rules.strictCanonicalJson ? 'strict' : 'lax')
   batch.writes.put('event_redaction', { event_nid: target.nid, redacted_by: nid, json })
   batch.writes.put('relation_removal', { room_nid: room.roomNid, event_nid: target.nid })

@@ -72,6 +72,7 @@ export class PostgresClusterStore implements ClusterStore {
           name: host.name,
           version: host.version,
           roles: host.roles.split(','),
+          weight: host.weight,
           draining: host.draining,
         })),
     }

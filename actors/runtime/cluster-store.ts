@@ -9,6 +9,8 @@ export interface HostRecord {
   readonly name: string
   readonly version: string
   readonly roles: readonly string[]
+  /** How many shards it should own in proportion to others. Undefined: a version that does not know weights. */
+  readonly weight?: number | undefined
 }
 
 export interface ShardState {

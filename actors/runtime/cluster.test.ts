@@ -74,6 +74,49 @@ test('a host that joins gets its share, few shards at a time, and nothing moves 
   )
 })
 
+test('a host with more weight gets more shards, and keeps its part when another one joins', async () => {
+  const world = new ModelWorld(16)
+  const a = await world.start({ weight: 1 })
+  const b = await world.start({ weight: 3 })
+  const shares = (): number[] => [a, b].map(({ host }) => host.ownedShards.length)
+  await world.clock.advance(5000)
+  assert.deepEqual(shares(), [4, 12])
+  const c = await world.start({ weight: 4 })
+  await world.clock.advance(5000)
+  assert.deepEqual([...shares(), c.host.ownedShards.length], [2, 6, 8])
+})
+
+test('hosts that are at rest look at the cluster the less often the more they are', async () => {
+  const world = new ModelWorld(16)
+  const hosts: ModelHost[] = []
+  const looksPerSecond = async (): Promise<number> => {
+    await world.clock.advance(8000)
+    const before = hosts.reduce((sum, { cluster }) => sum + cluster.surveys, 0)
+    await world.clock.advance(10_000)
+    return (hosts.reduce((sum, { cluster }) => sum + cluster.surveys, 0) - before) / 10
+  }
+  for (let n = 0; n < 3; n++) hosts.push(await world.start())
+  const three = await looksPerSecond()
+  for (let n = 0; n < 3; n++) hosts.push(await world.start())
+  const six = await looksPerSecond()
+  // Sixteen shards are uneven for three and for six; all together look eight times a second.
+  for (const looks of [three, six]) assert.ok(looks > 6 && looks < 10, `${looks} looks per second`)
+})
+
+test('who finds a host dead tells the others, so that nobody waits for his own look', async () => {
+  const world = new ModelWorld(16)
+  const hosts: ModelHost[] = []
+  for (let n = 0; n < 6; n++) hosts.push(await world.start())
+  await world.clock.advance(8000)
+  const [first, ...others] = hosts
+  assert.ok(first !== undefined)
+  await kill(world, first)
+  // Each of five looks every 750 ms or so; the first of them after 150 ms on average.
+  await world.clock.advance(700)
+  const owned = others.reduce((sum, { host }) => sum + host.ownedShards.length, 0)
+  assert.equal(owned, 16)
+})
+
 test('a drain fails no request, and every addition counts once', async () => {
   const world = new ModelWorld(16)
   const [a, b] = await two(world)
@@ -221,4 +264,14 @@ test('a process that is alone on its database does not wait for one that was kil
   await next.host.stop()
   const sole = await world.start({ sole: true })
   assert.equal(sole.host.ownedShards.length, world.shardCount)
+})
+
+test('a shard whose release did not reach the database is released again, and is served by somebody', async () => {
+  const world = new ModelWorld(8)
+  const a = await world.start()
+  a.cluster.failingReleases = 2
+  const b = await world.start()
+  await world.clock.advance(10_000)
+  const served = [a, b].flatMap(({ host }) => host.ownedShards).toSorted((x, y) => x - y)
+  assert.deepEqual(served, [0, 1, 2, 3, 4, 5, 6, 7])
 })

@@ -45,6 +45,8 @@ interface HostSettings {
   readonly sole?: boolean
   /** Activations kept in memory while enough of them are idle. Default 20,000. */
   readonly maxActivations?: number
+  /** How many shards this host should own in proportion to others, a natural number. Default 1. */
+  readonly weight?: number
 }
 
 export interface ActorHostOptions extends HostSettings {
@@ -136,6 +138,7 @@ export class ActorHost implements AsyncDisposable {
       name: parts.hostName,
       version: parts.version,
       roles: parts.roles,
+      weight: parts.weight ?? 1,
       sole: parts.sole ?? false,
       onHost: (hostId) => hooks.host(hostId),
     })

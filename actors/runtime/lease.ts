@@ -22,6 +22,8 @@ export interface LeaseOptions {
   readonly name: string
   readonly version: string
   readonly roles: readonly string[]
+  /** How many shards it should own in proportion to others. */
+  readonly weight: number
   /** The lease is over: everything that rested on it is void before this returns. */
   readonly onLapse: () => void
   /** The process is a host, under this id. */
@@ -73,10 +75,10 @@ export class Lease {
 
   /** Joins the cluster under a new id. Throws what the store throws. */
   async join(): Promise<void> {
-    const { store, clock, name, version, roles } = this.#options
+    const { store, clock, name, version, roles, weight } = this.#options
     const hostId = this.#newId()
     const startMs = clock.monotonic()
-    await store.join({ hostId, name, version, roles })
+    await store.join({ hostId, name, version, roles, weight })
     if (this.#state === 'gone') return store.leave(hostId)
     this.#hostId = hostId
     this.#renewed(startMs)

@@ -25,7 +25,8 @@ export class Membership implements AsyncDisposable {
 
   constructor(options: MembershipOptions) {
     this.#store = options.store
-    this.#lease = new Lease({ ...options, onJoin: options.onHost, onLapse: () => {} })
+    // It owns nothing, so that its weight says nothing.
+    this.#lease = new Lease({ ...options, weight: 1, onJoin: options.onHost, onLapse: () => {} })
   }
 
   /** Joins. Throws what the store throws. */

@@ -5,7 +5,7 @@
  *   look ─► survey ─┬─ ours in Postgres, not served here ─► release (a new claim gives a new epoch)
  *                   ├─ served here, not ours any more ────► drop
  *                   ├─ free, and below our share ─────────► claim, then read heads, then serve, then announce
- *                   └─ above our share, another below ────► leave, release, announce
+ *                   └─ above our share, nothing free ─────► leave, release, announce
  *
  * One look runs at a time. A claim is made before the head is read: only then can nobody else append.
  */
@@ -31,14 +31,20 @@ export interface OwnershipOptions {
   readonly name: string
   readonly version: string
   readonly roles: readonly string[]
+  readonly weight: number
   /** No other process uses this database, so whoever holds a lease is dead. */
   readonly sole: boolean
   readonly onHost: (hostId: string) => void
 }
 
-/** How often the cluster is looked at while something may change hands, and while this host is alone and content. */
+/** How often the cluster is looked at while something must change hands. */
 const restlessMs = 250
-const contentMs = 1000
+/**
+ * And while all is well: a host alone looks once a second. Several share the looking out for those who have died, for whoever finds one
+ * tells the others: so each of them looks the less often the more they are, and one of them looks every eighth of a second on average.
+ */
+const calmMs = 1000
+const calmMsPerHost = 125
 const minLookMs = 50
 /** How long a shard that is given up may take to let its decisions become durable. */
 const leaveLimitMs = 3000
@@ -53,6 +59,10 @@ export class Ownership {
   #draining = false
   #stopped = false
   #raising = false
+  /** At the last look a shard had to change hands. */
+  #restless = false
+  /** Dead owners that were seen at the last look: the others have been told of them. */
+  #dead: ReadonlySet<string> = new Set()
   #hints: BusSubscription | undefined
 
   constructor(options: OwnershipOptions) {
@@ -153,6 +163,8 @@ export class Ownership {
     if (message.kind === 'reconnected') return directory.reconnected(message.shards, message.connection)
     if (message.kind !== 'claimed') return this.hint()
     for (const { shard, epoch } of message.shards) directory.raise(shard, epoch)
+    // The next few may be on their way.
+    if (this.#restless) this.hint()
   }
 
   #schedule(waitMs: number): void {
@@ -168,9 +180,10 @@ export class Ownership {
       if (this.#stopped) return
       const survey = await this.#options.store.survey()
       this.#options.directory.update(survey.shards)
+      this.#tellOfDead(survey)
       if (this.lease.state !== 'member' || this.#raising) return
       await this.#reconcile(survey)
-      if (!this.#draining && (await this.#follow(survey))) waitMs = contentMs
+      if (!this.#draining) waitMs = await this.#follow(survey)
     })
     if (this.#lookAgain) waitMs = minLookMs
     this.#schedule(waitMs)
@@ -191,8 +204,8 @@ export class Ownership {
     this.#lookAgain = true
   }
 
-  /** Claims or gives up. True when there is nothing to wait for. */
-  async #follow(survey: Survey): Promise<boolean> {
+  /** Claims or gives up. Returns the milliseconds until the next look. */
+  async #follow(survey: Survey): Promise<number> {
     const { hostId } = this.lease
     const plan = planFor(survey, hostId, Math.floor(this.#options.random.fraction() * survey.shards.length))
     if (plan.claim.length > 0) await this.#claim(plan.claim)
@@ -200,7 +213,22 @@ export class Ownership {
       const lanes = this.#options.shards.lanes.slice(0, plan.giveUp)
       await this.#giveUp(lanes.map((lane) => lane.shard))
     }
-    return plan.alone && (!plan.restless || plan.claim.length > 0)
+    this.#restless = plan.restless
+    return plan.restless ? restlessMs : this.#calmMs(plan.lookers)
+  }
+
+  /** Not always the same, for a hint makes all hosts look at the same moment, and then they would go on to. */
+  #calmMs(lookers: number): number {
+    const ms = lookers < 2 ? calmMs : Math.min(calmMs, calmMsPerHost * lookers)
+    return ms * (0.75 + this.#options.random.fraction() / 2)
+  }
+
+  #tellOfDead(survey: Survey): void {
+    const dead = new Set(
+      survey.shards.flatMap(({ owner, alive }) => (alive || owner === undefined ? [] : [owner])),
+    )
+    if (!dead.isSubsetOf(this.#dead)) tellOwnership(this.#options.bus, { kind: 'hosts' })
+    this.#dead = dead
   }
 
   async #claim(wanted: readonly Claim[]): Promise<void> {
@@ -224,8 +252,12 @@ export class Ownership {
     await Promise.all(
       leaving.map(async (lane) => {
         await shards.leave(lane.shard, leaveLimitMs)
-        await store.release(this.lease.hostId, [lane])
-        shards.drop(lane.shard, 'it has been given up')
+        try {
+          await store.release(this.lease.hostId, [lane])
+        } finally {
+          // Where the release has failed, the next look finds a shard that is ours and not served, and releases it.
+          shards.drop(lane.shard, 'it has been given up')
+        }
         tellOwnership(bus, { kind: 'released', shards: [lane.shard] })
       }),
     )

@@ -1,4 +1,7 @@
-/** Who should own how many shards: pure arithmetic on a survey, the same on every host. */
+/**
+ * Who should own how many shards: pure arithmetic on a survey, the same on every host. Each host acts on its own survey, and since all
+ * reckon alike, what one gives up is what another lacks.
+ */
 
 import type { ShardState, Survey } from './cluster-store.ts'
 
@@ -10,46 +13,116 @@ export interface Plan {
   readonly claim: readonly ShardState[]
   /** How many of its shards this host should give up now. */
   readonly giveUp: number
-  /** Something is unowned, or the shares are uneven: look again soon. */
+  /** Some shard must change hands, here or elsewhere: look again soon. */
   readonly restless: boolean
-  /** No other host that owns shards is alive. */
-  readonly alone: boolean
+  /** Hosts that own shards or would, this one included: those who look after each other. */
+  readonly lookers: number
 }
 
-/** So many shards are given up at a time, so that a host that joins does not stop the others. */
-const movesAtOnce = 4
+/**
+ * So many shards are on their way at a time in the whole cluster, so that a host that joins or drains stops nobody for long. Hosts that
+ * looked at the same moment keep to it together; one that looked a moment before may add its part of the same number.
+ */
+export const movesAtOnce = 4
+
+/** A host that may own shards, with what it has and what it should have. */
+interface Member {
+  readonly hostId: string
+  readonly weight: number
+  readonly owned: number
+}
 
 /**
- * What a host does about a survey. A host gives shards up only when another one is below the smaller share, so that nothing moves to
- * and fro between shares that differ by one; a host that drains gives up all. `start` says where it begins to claim: elsewhere than
- * the others.
+ * What a host does about a survey. While shards are free those who lack some take them, and nobody gives any up; then those who have more
+ * than their share give up a few. `start` says where it begins to claim: elsewhere than the others.
  */
 export function planFor(survey: Survey, hostId: string, start: number): Plan {
-  const members = survey.hosts.filter((host) => !host.draining && host.roles.includes(actorRole))
-  const mine = survey.shards.filter((shard) => shard.owner === hostId && shard.alive).length
+  const owned = countOwned(survey)
+  const shares = sharesOf(survey)
   const free = survey.shards.filter((shard) => !shard.alive)
-  const isMember = members.some((host) => host.hostId === hostId)
-  const count = Math.max(1, members.length)
-  const upper = Math.ceil(survey.shards.length / count)
-  const lower = Math.floor(survey.shards.length / count)
-  const missing = isMember ? Math.max(0, upper - mine) : 0
-  const poor = members.some((host) => host.hostId !== hostId && ownedBy(survey, host.hostId) < lower)
-  // While shards are free the poor take those. Who drains gives up everything, as soon as there is somebody to take it.
-  const excess = poor && free.length === 0 ? Math.max(0, mine - upper) : 0
-  const surplus = isMember || members.length === 0 ? excess : mine
+  const missing = Math.max(0, (shares.get(hostId) ?? 0) - (owned.get(hostId) ?? 0))
+  // While nobody could take them, whoever has shards keeps them, also if it drains.
+  const excess = shares.size === 0 ? new Map<string, number>() : excessOf(owned, shares)
+  const isActor = (host: Survey['hosts'][number]): boolean => host.roles.includes(actorRole)
   return {
     claim: rotated(free, start).slice(0, missing),
-    giveUp: Math.min(movesAtOnce, surplus),
-    restless: free.length > 0 || poor || mine > upper,
-    alone:
-      isMember &&
-      members.length === 1 &&
-      survey.hosts.filter((host) => host.roles.includes(actorRole)).length === 1,
+    giveUp: free.length > 0 ? 0 : (dealtOut(excess, movesAtOnce).get(hostId) ?? 0),
+    restless: shares.size > 0 && (free.length > 0 || excess.size > 0),
+    lookers: survey.hosts.filter(isActor).length,
   }
 }
 
-function ownedBy(survey: Survey, hostId: string): number {
-  return survey.shards.filter((shard) => shard.owner === hostId && shard.alive).length
+/**
+ * How many shards each host that takes part should own, by host id: its part by weight, rounded down or up, all together every shard.
+ * Who has more than his part now is rounded up first, so that as few shards move as can be, and none once the shares are right.
+ */
+export function sharesOf(survey: Survey): Map<string, number> {
+  const members = membersOf(survey)
+  const total = members.reduce((sum, { weight }) => sum + weight, 0)
+  const parts = members.map((member) => {
+    const ideal = (survey.shards.length * member.weight) / total
+    return { ...member, floor: Math.floor(ideal), rest: ideal - Math.floor(ideal) }
+  })
+  const left = survey.shards.length - parts.reduce((sum, { floor }) => sum + floor, 0)
+  const roundedUp = parts
+    .filter(({ rest }) => rest > 0)
+    .toSorted(
+      (a, b) =>
+        Number(b.owned > b.floor) - Number(a.owned > a.floor) ||
+        b.rest - a.rest ||
+        b.owned - a.owned ||
+        compareText(a.hostId, b.hostId),
+    )
+    .slice(0, left)
+  const up = new Set(roundedUp.map(({ hostId }) => hostId))
+  return new Map(parts.map(({ hostId, floor }) => [hostId, floor + (up.has(hostId) ? 1 : 0)]))
+}
+
+/** Weights count only when every host states one: a version that does not know them reckons with equal shares. */
+function membersOf(survey: Survey): Member[] {
+  const hosts = survey.hosts.filter((host) => !host.draining && host.roles.includes(actorRole))
+  const isWeighted = hosts.every((host) => host.weight !== undefined)
+  const owned = countOwned(survey)
+  return hosts.map(({ hostId, weight }) => ({
+    hostId,
+    weight: isWeighted ? (weight ?? 1) : 1,
+    owned: owned.get(hostId) ?? 0,
+  }))
+}
+
+/** How many shards each living owner has. */
+function countOwned(survey: Survey): Map<string, number> {
+  const owned = new Map<string, number>()
+  for (const { owner, alive } of survey.shards) {
+    if (alive && owner !== undefined) owned.set(owner, (owned.get(owner) ?? 0) + 1)
+  }
+  return owned
+}
+
+/** What each host has above its share; a host that takes no part has no share. */
+function excessOf(
+  owned: ReadonlyMap<string, number>,
+  shares: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const excess = [...owned].map(([hostId, count]) => [hostId, count - (shares.get(hostId) ?? 0)] as const)
+  return new Map(excess.filter(([, count]) => count > 0))
+}
+
+/** Deals out so many moves, one by one, always to whoever then has the greatest excess left. */
+function dealtOut(excess: ReadonlyMap<string, number>, moves: number): Map<string, number> {
+  const dealt = new Map<string, number>()
+  const left = [...excess].map(([hostId, count]) => ({ hostId, count }))
+  for (let move = 0; move < moves; move++) {
+    const [most] = left.toSorted((a, b) => b.count - a.count || compareText(a.hostId, b.hostId))
+    if (most === undefined || most.count === 0) break
+    most.count--
+    dealt.set(most.hostId, (dealt.get(most.hostId) ?? 0) + 1)
+  }
+  return dealt
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function rotated<T>(items: readonly T[], start: number): T[] {

@@ -65,6 +65,8 @@ interface OwnedShard {
   readonly jobs: Set<FanoutJob>
   /** By kind: the cursor as stored, and the greatest position that has ended. Undefined until the log has been looked through. */
   readonly cursors: Map<FanoutKind, { stored: number; ended: number }>
+  /** Ends when what the owner before has left is known. */
+  recovery: PromiseWithResolvers<void> | undefined
 }
 
 /** What a job works with; it outlives the activation that brought it. */
@@ -84,7 +86,7 @@ export class Fanout {
 
   /** The shard has become ours: what its last owner left is told now. */
   shardClaimed(shard: number, services: FanoutServices): void {
-    this.#owned(shard)
+    this.#owned(shard).recovery ??= Promise.withResolvers()
     this.#claimed.add(shard)
     this.#recovery ??= services.clock.after(recoveryDelayMs, () => {
       this.#recovery = undefined
@@ -100,6 +102,7 @@ export class Fanout {
     if (owned === undefined) return
     this.#shards.delete(shard)
     owned.controller.abort()
+    owned.recovery?.resolve()
     for (const job of owned.jobs) this.#forget(owned, job)
   }
 
@@ -123,8 +126,9 @@ export class Fanout {
     return job
   }
 
-  /** Resolves when the rooms have every change of the user that was brought before. */
+  /** Resolves when the rooms have every change of the user that was committed before, be it under the owner before. */
   async settled(shard: number, userId: UserId): Promise<void> {
+    await this.#shards.get(shard)?.recovery?.promise
     const jobs = [...(this.#shards.get(shard)?.jobs ?? [])]
     await Promise.all(jobs.filter((job) => job.userId === userId).map((job) => job.ended))
   }
@@ -148,6 +152,7 @@ export class Fanout {
       controller: new AbortController(),
       jobs: new Set(),
       cursors: new Map(),
+      recovery: undefined,
     }))
   }
 
@@ -204,6 +209,7 @@ export class Fanout {
       try {
         const backlogs = await readFollowBacklogs(services.reads, mine(), recoveryPage)
         await Promise.all(backlogs.map((backlog) => this.#resume(services, backlog)))
+        for (const shard of shards) this.#shards.get(shard)?.recovery?.resolve()
         return
       } catch (error) {
         fanoutFailed.publish({ kind: 'devices', shard: shards[0] ?? -1, error })

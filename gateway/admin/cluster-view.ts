@@ -34,6 +34,8 @@ export interface HostView extends Partial<ProcessView> {
   readonly lease_age_ms: number
   /** How many shards it owns. */
   readonly shards: number
+  /** Its share of the shards is in proportion to this; null for a version that does not know weights. */
+  readonly weight: number | null
   /** Whether it told of itself: `not asked` where there was no way to, and of other gateways. */
   readonly answer: 'answered' | 'silent' | 'not asked'
 }
@@ -187,6 +189,7 @@ function hostView(host: KnownHost, status: ProcessStatus | undefined, asked: boo
     state: stateOf(host),
     lease_age_ms: Math.max(0, host.renewedMsAgo),
     shards: host.shards,
+    weight: host.weight ?? null,
     answer: status !== undefined ? 'answered' : asked && isAsked(host) ? 'silent' : 'not asked',
   }
 }

@@ -119,7 +119,7 @@ test('status shows hosts, shards, owners, epochs and positions, and fails while 
   const { code, out } = await troupe('status', { environment })
   assert.equal(code, 1)
   assert.match(out, /^test\.local, incarnation 1\n/)
-  assert.match(out, /^one +alive +gateway,actors +2 +0\.1\.0 +11 /m)
+  assert.match(out, /^one +alive +gateway,actors +2 +– +0\.1\.0 +11 /m)
   assert.match(out, /^two +gone +/m)
   assert.match(out, /^1 +one +1 +42 +– /m)
   assert.match(out, /^2 +two \(gone\) +1 +0 /m)
@@ -223,6 +223,7 @@ test('the cluster is shown in tables, with what hosts tell of themselves', () =>
           state: 'draining',
           lease_age_ms: 420,
           shards: 1,
+          weight: 2,
           answer: 'answered',
           uptime_ms: 7_260_000,
           memory_bytes: 200 * 1024 * 1024,
@@ -254,7 +255,7 @@ test('the cluster is shown in tables, with what hosts tell of themselves', () =>
     },
     nowMs,
   )
-  assert.match(text, /^one +draining +actors +1 +0\.1\.0 +11 +420 ms +4\.3 ms \/ 31 ms +200 MiB +2 h$/m)
+  assert.match(text, /^one +draining +actors +1 +2 +0\.1\.0 +11 +420 ms +4\.3 ms \/ 31 ms +200 MiB +2 h$/m)
   assert.match(text, /^0 +one +3 +17 +5 +4 +2 +1$/m)
   assert.match(text, /^90 s ago +0 +10 +one +died$/m)
   assert.match(text, /^5 s ago +one +2× +commit: weather$/m)
@@ -377,6 +378,38 @@ test('a password that is typed is not shown, and can be corrected', async () => 
   assert.deepEqual(modes, [true, false])
 })
 
+test('only a typed yes confirms, and without a terminal nobody is asked', async () => {
+  const ask = (text: string, isTTY: boolean): Promise<boolean | undefined> => {
+    const sink = new Collector()
+    const keys = Object.assign(Readable.from([text]), isTTY ? { isTTY: true as const } : {})
+    const input = keys as unknown as Parameters<typeof terminalOf>[0]['input']
+    return terminalOf({ input, output: sink, errors: sink }).confirm('Sure? ')
+  }
+  assert.equal(await ask('yes\n', true), true)
+  assert.equal(await ask(' YES \r\n', true), true)
+  for (const text of ['y\n', 'no\n', '\n', '']) assert.equal(await ask(text, true), false, text)
+  assert.equal(await ask('yes\n', false), undefined)
+})
+
+test('restore refuses a database without Troupe and one that a process uses', async () => {
+  await using empty = await testDatabase({ migrated: false })
+  const nothing = await troupe('restore --yes', { environment: { DATABASE_URL: empty.url } })
+  assert.equal(nothing.code, 1)
+  assert.match(nothing.err, /put the backup back first/)
+  await using database = await testDatabase({ shardCount: 4 })
+  await addHost(database, 11, 'one')
+  const environment = { DATABASE_URL: database.url }
+  const used = await troupe('restore --yes', { environment })
+  assert.equal(used.code, 1)
+  assert.match(used.err, /Processes are using this database: one\./)
+  await database.database.control.sql`delete from host_lease`
+  assert.match((await troupe('restore', { environment })).err, /Nothing was changed\. .*--yes/)
+  const done = await troupe('restore --yes', { environment })
+  assert.equal(done.code, 0)
+  assert.match(done.out, /It holds no event\.[^]*Done: incarnation 2\./)
+  assert.ok((await listShards(database.database.reads)).every(({ epoch }) => epoch === 1_000_000))
+})
+
 test('the first start says where it listens, how to make the first user, and where the data is', () => {
   const config = loadConfig({
     environment: { TROUPE_DATA_DIR: '/srv/data' },
@@ -384,7 +417,8 @@ test('the first start says where it listens, how to make the first user, and whe
     processId: 1,
   })
   const text = greeting(config, runningAt('http://127.0.0.1:8008'))
-  assert.match(text, /http:\/\/127\.0\.0\.1:8008/)
+  assert.match(text, /Clients: +http:\/\/127\.0\.0\.1:8008$/m)
+  assert.match(text, /Console: +http:\/\/127\.0\.0\.1:8008\/_troupe\/console$/m)
   assert.match(text, /\/srv\/data/)
   assert.match(text, /Registration token: +tok/)
   assert.match(text, /npx troupe user create NAME --admin/)

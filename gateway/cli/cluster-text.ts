@@ -29,12 +29,11 @@ export function hostTable(hosts: readonly HostView[]): string {
     host.answer === 'silent' ? `${host.state}, silent` : host.state,
     host.roles.join(','),
     String(host.shards),
+    host.weight === null ? absent : String(host.weight),
     host.version,
     host.id,
     duration(host.lease_age_ms),
-    host.commits === undefined
-      ? absent
-      : `${milliseconds(host.commits.p50_ms)} / ${milliseconds(host.commits.p99_ms)}`,
+    commitTimes(host),
     host.memory_bytes === undefined ? absent : `${Math.round(host.memory_bytes / mebibyte)} MiB`,
     host.uptime_ms === undefined ? absent : duration(host.uptime_ms),
   ])
@@ -43,6 +42,7 @@ export function hostTable(hosts: readonly HostView[]): string {
     'STATE',
     'ROLES',
     'SHARDS',
+    'WEIGHT',
     'VERSION',
     'ID',
     'RENEWED',
@@ -51,6 +51,11 @@ export function hostTable(hosts: readonly HostView[]): string {
     'UP',
   ]
   return formatTable([heading, ...rows])
+}
+
+function commitTimes({ commits }: HostView): string {
+  if (commits === undefined || commits.count === 0) return absent
+  return `${milliseconds(commits.p50_ms)} / ${milliseconds(commits.p99_ms)}`
 }
 
 /** One line for each shard. */

@@ -79,7 +79,7 @@ async function askOrRefuse(terminal: Terminal): Promise<void> {
 }
 
 async function carryOut(database: Database): Promise<string> {
-  const keys = await beginAnew(database.control)
+  await beginAnew(database.control)
   const cluster = await readCluster(database.reads)
-  return `Done: incarnation ${cluster?.incarnation}, ${keys} one-time keys thrown away. Start the processes again.\n`
+  return `Done: incarnation ${cluster?.incarnation}. Start the processes again.\n`
 }

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { systemClock } from '#actors/runtime/clock.ts'
 import type { Config } from '../config/schema.ts'
+import { consolePath } from '../console/endpoints.ts'
 import { createLogger, logFacts } from '../ops/log.ts'
 import type { Running } from '../running.ts'
 import type { Command } from './command.ts'
@@ -62,7 +63,10 @@ function listenForEnd(announce: () => void): { readonly signal: AbortSignal } & 
 /** What a person wants to know when the server is up. */
 export function greeting(config: Config, running: Running): string {
   const lines = [`Troupe serves ${config.serverName}.`]
-  if (running.listening.length > 0) lines.push(`  Clients:  ${running.listening.join(', ')}`)
+  if (running.listening.length > 0) {
+    lines.push(`  Clients:  ${running.listening.join(', ')}`)
+    lines.push(`  Console:  ${running.listening[0]}${consolePath}`)
+  }
   if (running.operatorListening.length > 0) lines.push(`  Metrics:  ${running.operatorListening.join(', ')}`)
   lines.push(`  Data:     ${dataPlaces(config)}`)
   if (running.listening.length > 0) lines.push(...registrationHint(config, running))

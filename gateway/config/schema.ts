@@ -191,6 +191,11 @@ const processes = {
     description:
       'What this process is called in `status` and `drain`. Without it, the name of the machine and the process id.',
   }),
+  hostWeight: setting('TROUPE_HOST_WEIGHT', '1', wholeNumber(1, 100), {
+    group: 'Processes and their parts',
+    description:
+      'How many shards this process should own in proportion to others: one with 2 gets twice as many as one with 1.',
+  }),
   databaseUrl: setting('DATABASE_URL', undefined, urlOf('postgres', 'postgresql'), {
     group: 'Processes and their parts',
     secret: true,

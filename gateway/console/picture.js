@@ -36,6 +36,12 @@ function loadsByOwner(view) {
   return loads
 }
 
+/** Of a host that told of itself and owns nothing there is nothing to do; of one that did not it is not known. */
+function loadOf(host, loads) {
+  const idle = { mailbox: 0, uncommitted: 0, actors: 0 }
+  return loads.get(host.id) ?? (host.answer === 'answered' ? idle : undefined)
+}
+
 function ownsShards(host) {
   return host.roles.includes('actors')
 }
@@ -124,7 +130,7 @@ export class Picture {
       key: (host) => host.id,
       make: (host) => this.#makeHost(host),
       update: (card, host) =>
-        updateHost(card, host, { load: loads.get(host.id), shardCount: view.shards.length }),
+        updateHost(card, host, { load: loadOf(host, loads), shardCount: view.shards.length }),
     })
   }
 
@@ -135,10 +141,10 @@ export class Picture {
       'Mailboxes',
       'Commit p50',
       'Commit p99',
-      'Lease renewed',
+      'Renewed',
       'Memory',
       'Up',
-      'Uncommitted',
+      'In flight',
     ]
     const card = element(
       'li',
@@ -348,6 +354,10 @@ const states = {
   gone: ['ill', 'gone'],
 }
 
+function commitTime({ commits }, which) {
+  return commits === undefined || commits.count === 0 ? '–' : `${milliseconds(commits[which])} ms`
+}
+
 function updateHost(card, host, { load, shardCount }) {
   card.troupeHost = host
   card.classList.toggle('gone', host.state === 'gone')
@@ -356,17 +366,21 @@ function updateHost(card, host, { load, shardCount }) {
   const pill = card.querySelector('.pill')
   pill.className = `pill ${tone}`
   show(pill, word)
+  const weight = host.weight === null || host.weight === 1 ? '' : ` · weight ${host.weight}`
   const unheard = host.state === 'gone' ? ` · last heard of ${duration(host.lease_age_ms)} ago` : ''
-  show(card.querySelector('.host-about'), `${host.roles.join(' and ')} · version ${host.version}${unheard}`)
+  show(
+    card.querySelector('.host-about'),
+    `${host.roles.join(' and ')} · version ${host.version}${weight}${unheard}`,
+  )
   card.querySelector('.share > span').style.width = `${(host.shards / shardCount) * 100}%`
   const facts = {
     Shards: String(host.shards),
     Actors: load === undefined ? '–' : load.actors.toLocaleString('en'),
     Mailboxes: load === undefined ? '–' : String(load.mailbox),
-    Uncommitted: load === undefined ? '–' : String(load.uncommitted),
-    'Commit p50': host.commits === undefined ? '–' : `${milliseconds(host.commits.p50_ms)} ms`,
-    'Commit p99': host.commits === undefined ? '–' : `${milliseconds(host.commits.p99_ms)} ms`,
-    'Lease renewed':
+    'In flight': load === undefined ? '–' : String(load.uncommitted),
+    'Commit p50': commitTime(host, 'p50_ms'),
+    'Commit p99': commitTime(host, 'p99_ms'),
+    Renewed:
       host.lease_age_ms < 5000
         ? `${(host.lease_age_ms / 1000).toFixed(1)} s ago`
         : `${duration(host.lease_age_ms)} ago`,

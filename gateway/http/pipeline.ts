@@ -58,6 +58,8 @@ async function serve(exchange: Exchange, lastSeen: LastSeen): Promise<void> {
     exchange.limitRate()
     if (exchange.endpoint.body.kind !== 'none') exchange.body = await exchange.readBody()
     const result = await callHandler(exchange.endpoint, exchange)
+    // Whoever asks again on this connection may meet its end.
+    if (exchange.draining.aborted) exchange.response.shouldKeepAlive = false
     await sendResult(exchange.response, result)
   } catch (thrown) {
     sendFailure(exchange, thrown)

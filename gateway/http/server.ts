@@ -10,6 +10,7 @@ import type { RequestListener } from './pipeline.ts'
 
 // An import of values from node:http would load all that it exports, the WebSocket client of undici among it: 15 MB and 35 ms.
 const { createServer } = process.getBuiltinModule('node:http')
+const { Server: TcpServer } = process.getBuiltinModule('node:net')
 
 /** What a listener tolerates. All have a default. */
 export interface ServerLimits {
@@ -47,6 +48,8 @@ export class ListenError extends Error {
 
 /** Milliseconds between two looks for connections that have become idle while the server ends. */
 const closingIntervalMs = 20
+/** For so long an idle connection is kept while the server ends: whoever is about to use it is answered, and told that it ends. */
+const lastWordMs = 300
 
 export class HttpServer {
   readonly #servers: readonly Server[]
@@ -84,7 +87,7 @@ export class HttpServer {
   }
 
   /**
-   * Takes no more connections, ends idle ones, lets running requests finish for `graceMs`, and then cuts what is left.
+   * Takes no more connections, ends idle ones after a moment, lets running requests finish for `graceMs`, and then cuts what is left.
    * Further calls wait for the first.
    */
   close(graceMs: number): Promise<void> {
@@ -93,25 +96,34 @@ export class HttpServer {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const deadlineMs = this.#clock.monotonic() + graceMs
+    const startMs = this.#clock.monotonic()
+    const deadlineMs = startMs + graceMs
     let open = this.#servers.length
     const closed = Promise.all(
       this.#servers.map(async (server) => {
-        await new Promise<void>((resolve) => server.close(() => resolve()))
+        await stopListening(server)
         open--
       }),
     )
     while (open > 0 && this.#clock.monotonic() < deadlineMs) {
-      for (const server of this.#servers) server.closeIdleConnections()
+      const isOver = this.#clock.monotonic() - startMs >= lastWordMs
+      if (isOver) for (const server of this.#servers) server.closeIdleConnections()
       await Promise.race([closed, delay(this.#clock, closingIntervalMs)])
     }
     for (const server of this.#servers) server.closeAllConnections()
     await closed
+    // Its timers end.
+    for (const server of this.#servers) server.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(0)
   }
+}
+
+/** Resolves when the last connection is over. `close` of an HTTP server would cut idle connections at once. */
+function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => TcpServer.prototype.close.call(server, () => resolve()))
 }
 
 function makeServer(options: ListenOptions): Server {

@@ -12,6 +12,7 @@
 /** Tells whether a text matches; case matters, so a caller to whom it does not folds pattern and text alike. */
 export type GlobMatcher = (text: string) => boolean
 
+/** How a pattern is to be read and where it has to match. */
 export interface GlobOptions {
   /** Match any part of the text that starts and ends at a word boundary, not the whole text. */
   readonly words?: boolean

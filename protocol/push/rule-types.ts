@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from '../json/types.ts'
 /** The kinds of rule in the order in which they are checked. */
 export const ruleKinds = ['override', 'content', 'room', 'sender', 'underride'] as const
 
+/** A kind of push rules, in the order in which they are tried. */
 export type RuleKind = (typeof ruleKinds)[number]
 
 /**
@@ -34,6 +35,7 @@ export interface PushRule {
 /** All rules of a user, each kind in descending priority. */
 export type Ruleset = Readonly<Record<RuleKind, readonly PushRule[]>>
 
+/** True for the name of a kind of push rules. */
 export function isRuleKind(text: string): text is RuleKind {
   return (ruleKinds as readonly string[]).includes(text)
 }

@@ -221,6 +221,22 @@ test('3: an event with another content hash goes on redacted, under the same id'
   }
 })
 
+test('3: a third-party invite that redaction makes an ordinary one must be signed by its sender', () => {
+  for (const [version, expected] of [
+    ['10', 'dropped signature no_signature'],
+    ['11', 'rejected auth-events invite.third_party'],
+  ] as const) {
+    const room = new TestRoom(version)
+    const signed = { mxid: stranger, token: 'x', signatures: {} }
+    const content = { membership: 'invite', third_party_invite: { display_name: 'x', signed } }
+    const { pdu } = room.make({ type: 'm.room.member', stateKey: stranger, content })
+    const forged = { ...pdu, hashes: { sha256: 'x' }, signatures: {} }
+    assert.equal(judged(room, forged), expected, version)
+    const unsignedOne = { ...pdu, signatures: {} }
+    assert.equal(judged(room, unsignedOne), 'rejected auth-events invite.third_party', version)
+  }
+})
+
 test('nothing that other servers say in `unsigned` is kept, but the state that comes with an invite', () => {
   const room = new TestRoom('11')
   const unsigned = {

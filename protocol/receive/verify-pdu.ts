@@ -19,7 +19,7 @@ import {
   type SignatureVerdict,
 } from '../signing/verify.ts'
 import type { RoomVersionRules } from '../versions/rules.ts'
-import type { ReceiptOutcome, VerifiedPdu } from './outcome.ts'
+import type { Failure, ReceiptOutcome, VerifiedPdu } from './outcome.ts'
 
 /** The keys of a server by which an event claims to be signed. */
 export interface WantedKeys {
@@ -44,8 +44,8 @@ export type Verification =
   | Extract<ReceiptOutcome, { kind: 'dropped' }>
 
 /**
- * Checks 1 to 3. Pauses once, and only when a key is not there. The signature on a restricted join is not judged, but its key is
- * fetched. Compare `eventId` and `roomId` with what has been asked for: another valid event is not the right one.
+ * Checks 1 to 3. Pauses only when a key is not there. The signature on a restricted join is not judged, but its key is fetched. Compare
+ * `eventId` and `roomId` with what has been asked for: another valid event is not the right one.
  */
 export function* verifyPdu(
   rules: RoomVersionRules,
@@ -54,17 +54,30 @@ export function* verifyPdu(
 ): Generator<LoadKeys, Verification, undefined> {
   const form = checkForm(rules, received)
   if (!form.ok) return { kind: 'dropped', failure: { check: 'form', rule: form.rule, why: form.why } }
-  const { pdu } = form
+  const failure = yield* checkSignatures(rules, form.pdu, key)
+  if (failure !== undefined) return { kind: 'dropped', failure }
+  const verified = afterContentHash(rules, form)
+  // A third-party invite needs no signature of its sender, and before version 11 redaction makes an ordinary invite of it. So it must be
+  // signed as if it had come redacted; otherwise anybody could invite in the name of another.
+  const failureRedacted = verified.redacted ? yield* checkSignatures(rules, verified.pdu, key) : undefined
+  if (failureRedacted !== undefined) return { kind: 'dropped', failure: failureRedacted }
+  return { kind: 'verified', ...verified }
+}
+
+/** "Passes signature checks, otherwise it is dropped." */
+function* checkSignatures(
+  rules: RoomVersionRules,
+  pdu: Pdu,
+  key: KeyLookup,
+): Generator<LoadKeys, Failure | undefined, undefined> {
   let signed = verifyEvent(rules, pdu, key)
   if (lacksKey(signed) || lacksKey(verifyAuthorisedJoin(rules, pdu, key))) {
     yield { kind: 'load-keys', wanted: wantedKeys(rules, pdu) }
     signed = verifyEvent(rules, pdu, key)
   }
-  if (!signed.ok) {
-    const why = `The event has no valid signature of ${signed.server}.`
-    return { kind: 'dropped', failure: { check: 'signature', rule: signed.why, why } }
-  }
-  return { kind: 'verified', ...afterContentHash(rules, form) }
+  if (signed.ok) return undefined
+  const why = `The event has no valid signature of ${signed.server}.`
+  return { check: 'signature', rule: signed.why, why }
 }
 
 /** "Is a valid event, otherwise it is dropped. For an event to be valid, it must comply with the event format of that room version." */

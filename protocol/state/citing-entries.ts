@@ -11,9 +11,9 @@ import type { ComparedStates } from './unconflicted-state.ts'
 /** How many citing events are looked at between two loads; mostly one of the first is an entry if any is. */
 const sliceSize = 64
 
-/** How far above the events in question, and how many there, are loaded together, and of how much cited events none. */
+/** How far above the events in question is loaded together, how many events for each of these, and how many may cite one. */
 const aheadLevels = 4
-const aheadSize = 4096
+const aheadFactor = 16
 const citingMany = 256
 
 /**
@@ -40,6 +40,7 @@ function* loadSurroundings(
   states: ComparedStates,
   found: ReadonlyMap<number, number>,
 ): Resumable<void> {
+  const aheadSize = aheadFactor * found.size
   const seen = new Set(found.keys())
   let level: readonly number[] = [...seen]
   for (let rounds = 0; rounds < aheadLevels && level.length > 0; rounds++) {

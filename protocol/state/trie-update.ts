@@ -90,8 +90,9 @@ type Subtree =
   | { readonly kind: 'node'; readonly id: NodeId; readonly size: number }
   | { readonly kind: 'entries'; readonly entries: readonly string[] }
 
-/** How many changes one step takes at most, where they meet entries or are read. */
-const stepChanges = 128
+/** How many changes one step reads, and how many it makes among entries. */
+const packedPerStep = 8
+const mergedPerStep = 64
 
 function* packChanges(changes: StateChanges): TrieWalk<readonly Change[]> {
   const latest = new Map<string, Change>()
@@ -99,7 +100,7 @@ function* packChanges(changes: StateChanges): TrieWalk<readonly Change[]> {
   for (const [hash, eventNumber] of changes) {
     const key = packKey(hash)
     latest.set(key, { key, entry: eventNumber === undefined ? undefined : packEntry(key, eventNumber) })
-    if (++count % stepChanges === 0) yield nothingMissing
+    if (++count % packedPerStep === 0) yield nothingMissing
   }
   return [...latest.values()]
 }
@@ -169,7 +170,7 @@ function* changeEntries(
   entries: readonly string[],
   { depth, changes }: Task,
 ): TrieWalk<Subtree | undefined> {
-  if (changes.length <= stepChanges) {
+  if (changes.length <= mergedPerStep) {
     const merged = mergeEntries(
       entries,
       changes.toSorted((a, b) => compare(a.key, b.key)),

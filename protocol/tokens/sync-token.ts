@@ -9,6 +9,7 @@
  * Nothing in it is secret or signed: a client that changes its token harms only itself.
  */
 
+/** A place in the sync stream of one device: what has been included so far. */
 export interface SyncToken {
   /** Raised when the database may have lost commits: tokens of another incarnation say nothing about this one. */
   readonly incarnation: number

@@ -14,6 +14,7 @@ export interface FilteredEvent {
   readonly content: JsonObject
 }
 
+/** Whether an event is wanted. */
 export type EventPredicate = (event: FilteredEvent) => boolean
 
 /** The predicate that wants every event; compare with it to skip work. */

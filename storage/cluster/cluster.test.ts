@@ -23,6 +23,16 @@ async function expire(session: Session, hostId: number): Promise<void> {
   await session.sql`update host_lease set expires_at = clock_timestamp() where host_id = ${hostId}`
 }
 
+test('a host states its weight, and one of a version without weights states none', limit, async () => {
+  await using db = await testDatabase()
+  await using session = db.database.session('lease')
+  await registerHost(session, { ...host(hostA), weight: 3 })
+  await session.sql`
+    insert into host_lease (host_id, name, version, roles, expires_at) values (${hostB}, 'old', '0', 'actors', now())`
+  const weights = new Map((await listHosts(db.database.reads)).map((h) => [h.hostId, h.weight]))
+  assert.deepEqual([weights.get(hostA), weights.get(hostB)], [3, undefined])
+})
+
 test('a lease is renewed while it lives and cannot be revived', limit, async () => {
   await using db = await testDatabase()
   await using session = db.database.session('lease')
@@ -251,12 +261,18 @@ test('the incarnation is raised once when the server is another, with all epochs
   const { control, reads } = db.database
   assert.equal(await checkIncarnation(control), false)
   await control.sql`update shard set owner = 5`
+  const keys = async (): Promise<number> => (await control.sql`select from one_time_key`).length
+  await control.sql`insert into one_time_key (user_id, device_id, algorithm, key_id, json, seq)
+    values ('@a:b', 'D', 'signed_curve25519', 'A', '{}', 1)`
+  assert.equal(await checkIncarnation(control), false)
+  assert.equal(await keys(), 1)
   await control.sql`update cluster set timeline = timeline - 1`
   const raised = await Promise.all([checkIncarnation(control), checkIncarnation(control)])
   assert.deepEqual(
     raised.toSorted((a, b) => Number(a) - Number(b)),
     [false, true],
   )
+  assert.equal(await keys(), 0, 'a key may have been given out in the time that was lost')
   assert.deepEqual(await readCluster(reads), { incarnation: 2, shardCount: 64, serverName: 'one.local' })
   assert.deepEqual((await listShards(reads))[9], {
     shard: 9,

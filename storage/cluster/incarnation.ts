@@ -1,6 +1,7 @@
 /**
  * Recognises a database that may have lost commits: a promoted standby or a restored backup. Its sync tokens and epochs may be
- * those of a future that never was, so the incarnation, which every token carries, and all epochs are raised (DESIGN.md §3).
+ * those of a future that never was, so the incarnation, which every token carries, and all epochs are raised (DESIGN.md §3). One-time
+ * keys of devices may have been given out in that future, and none may be used twice: they are thrown away, and devices upload new ones.
  */
 
 import type { Reads } from '../reads.ts'
@@ -11,6 +12,14 @@ export interface ClusterRow {
   readonly incarnation: number
   readonly shardCount: number
   readonly serverName: string
+}
+
+/** Epochs of one incarnation all lie above those of the one before: nobody claims a shard a million times in between. */
+const epochsSkipped = 1_000_000
+
+/** The least epoch that an owner can have in an incarnation: whoever goes by a lesser one goes by a database that is no more. */
+export function leastEpoch(incarnation: number): number {
+  return (incarnation - 1) * epochsSkipped
 }
 
 /**
@@ -43,7 +52,9 @@ export async function checkIncarnation(session: Session): Promise<boolean> {
       from server s where c.system_identifier <> s.id or c.timeline <> s.timeline
       returning s.lossy as raised
     ), fenced as (
-      update shard set epoch = epoch + 1000000, owner = null where exists (select from moved where raised)
+      update shard set epoch = epoch + ${epochsSkipped}::bigint, owner = null where exists (select from moved where raised)
+    ), spent as (
+      delete from one_time_key where exists (select from moved where raised)
     )
     select raised,
       case when raised then setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint) end,
@@ -58,7 +69,9 @@ export async function raiseIncarnation(session: Session): Promise<void> {
     with raised as (
       update cluster set incarnation = incarnation + 1 returning 1
     ), fenced as (
-      update shard set epoch = epoch + 1000000, owner = null where exists (select from raised)
+      update shard set epoch = epoch + ${epochsSkipped}::bigint, owner = null where exists (select from raised)
+    ), spent as (
+      delete from one_time_key where exists (select from raised)
     )
     select setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint),
       setval('room_number', nextval('room_number') + ${roomNumbersSkipped}::bigint)

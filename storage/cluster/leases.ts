@@ -16,6 +16,8 @@ export interface Host {
   readonly name: string
   readonly version: string
   readonly roles: string
+  /** How many shards it should own in proportion to others. Undefined: its version does not know weights. */
+  readonly weight?: number | undefined
 }
 
 export interface KnownHost extends Host {
@@ -34,8 +36,8 @@ export async function registerHost(session: Session, host: Host): Promise<void> 
   // The lock comes first: from the moment the row is there, a free lock means death.
   await sql`select pg_advisory_lock(${host.hostId}::bigint)`
   await sql`
-    insert into host_lease (host_id, name, version, roles, expires_at)
-    values (${host.hostId}, ${host.name}, ${host.version}, ${host.roles},
+    insert into host_lease (host_id, name, version, roles, weight, expires_at)
+    values (${host.hostId}, ${host.name}, ${host.version}, ${host.roles}, ${host.weight ?? null}::integer,
       clock_timestamp() + ${leaseMs}::integer * interval '1 ms')`
 }
 
@@ -64,11 +66,13 @@ export async function setDraining(session: Session, hostId: number, draining: bo
 
 /** All hosts that are known, by name; those long dead are not. */
 export async function listHosts(reads: Reads): Promise<KnownHost[]> {
-  return reads.sql<KnownHost[]>`
-    select host_id as "hostId", name, version, roles, draining, expires_at > clock_timestamp() as alive,
+  // An operator may look by this version at a database that no process of this version has migrated yet.
+  const rows = await reads.sql<(Omit<KnownHost, 'weight'> & { readonly weight: number | null })[]>`
+    select host_id as "hostId", name, version, roles, (to_jsonb(host_lease) ->> 'weight')::integer as weight, draining, expires_at > clock_timestamp() as alive,
       (extract(epoch from clock_timestamp() - expires_at) * 1000)::bigint + ${leaseMs}::integer as "renewedMsAgo",
       (select count(*) from shard where owner = host_id) as shards
     from host_lease order by name, host_id`
+  return rows.map((row) => ({ ...row, weight: row.weight ?? undefined }))
 }
 
 /** Takes the host out at its end; its shards must have been released. */

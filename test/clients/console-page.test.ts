@@ -88,6 +88,12 @@ test(
       page.complaints.filter((complaint) => !/the server responded with a status of 40[13]/.test(complaint)),
       [],
     )
+
+    await signIn(page, 'operator', password)
+    await page.until(`document.querySelector('#link').textContent === 'live'`)
+    await cluster.gateways[0]?.kill()
+    await page.until(`/^no answer for \\d+ s$/.test(document.querySelector('#link').textContent)`)
+    assert.equal(await page.evaluate(`document.querySelector('#stage').hidden`), false)
   },
 )
 

@@ -7,6 +7,7 @@ import {
   check,
   countsAreRight,
   epochsGrow,
+  keysOnce,
   noFork,
   nothingTwice,
   oneOrder,
@@ -14,8 +15,10 @@ import {
   realTimeOrder,
   type Rule,
   rules,
+  stateIsRight,
+  whispersArrive,
 } from './checker.ts'
-import type { History, LogRow, Send, StoredEvent, Timeline } from './history.ts'
+import type { Ear, History, LogRow, Send, StateSeen, StoredEvent, Timeline } from './history.ts'
 
 type Changeable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -25,6 +28,9 @@ interface Draft extends History {
   readonly log: Changeable<LogRow>[]
   readonly events: Changeable<StoredEvent>[]
   readonly owners: { shard: number; epoch: number; owner: number }[]
+  readonly states: (Changeable<StateSeen> & { folded: Map<string, string>; served: Map<string, string> })[]
+  readonly ears: Changeable<Ear>[]
+  readonly claims: string[]
 }
 
 const roomId = '!room'
@@ -45,10 +51,15 @@ function event(n: number): StoredEvent {
     sender: '@alice:test',
     txn: n === 0 ? undefined : `A t${n}`,
     body: n === 0 ? undefined : `message ${n}`,
+    mentions: n === 2 ? ['@bob:test'] : [],
     pos: n + 1,
     prevEvents: n === 0 ? [] : [eventIds[n - 1] ?? ''],
     depth: n + 1,
   }
+}
+
+function timeline(client: string, told: { notifications: number; highlights: number }): Timeline {
+  return { client, roomId, eventIds: [...eventIds], ...told, readTo: undefined }
 }
 
 /** Three messages in one room with two clients; the shard moves once. One and two overlap, three comes after both. */
@@ -56,9 +67,18 @@ function goodRun(): Draft {
   return {
     sends: [send(1, 0, 10), send(2, 5, 15), send(3, 20, 30)],
     timelines: [
-      { client: '@alice:test', roomId, eventIds: [...eventIds], notifications: 0 },
-      { client: '@bob:test', roomId, eventIds: [...eventIds], notifications: 3 },
+      timeline('@alice:test', { notifications: 0, highlights: 0 }),
+      timeline('@bob:test', { notifications: 3, highlights: 1 }),
     ],
+    states: ['@alice:test', '@bob:test'].map((client) => ({
+      client,
+      roomId,
+      folded: new Map([['m.room.create ', '$create']]),
+      served: new Map([['m.room.create ', '$create']]),
+    })),
+    whispers: [{ to: '@bob:test', text: 'psst' }],
+    ears: [{ client: '@bob:test', heard: ['psst', 'psst', 'what nobody acknowledged'] }],
+    claims: ['key 1 of @bob:test', 'key 2 of @bob:test'],
     log: [1, 2, 3, 4].map((pos) => ({ shard: 0, pos, epoch: pos < 3 ? 1 : 2 })),
     events: [0, 1, 2, 3].map(event),
     owners: [
@@ -84,7 +104,7 @@ function at<T>(list: readonly T[], index: number): T {
 
 test('a good run passes every rule', () => {
   assert.deepEqual(check(goodRun()), [])
-  assert.equal(Object.keys(rules).length, 8)
+  assert.equal(Object.keys(rules).length, 11)
 })
 
 test('what a rule finds is told with the name of the rule', () => {
@@ -230,6 +250,49 @@ test('a client that is told of too many or too few unread messages is found', ()
   })
   objects(countsAreRight, /@alice:test was told of undefined/, (run) => {
     at(run.timelines, 0).notifications = undefined
+  })
+  objects(countsAreRight, /@bob:test was told of 0 mentions in !room where there are 1/, (run) => {
+    at(run.timelines, 1).highlights = 0
+  })
+})
+
+test('what a client has read is not unread', () => {
+  const run = goodRun()
+  at(run.timelines, 1).readTo = '$two'
+  at(run.timelines, 1).notifications = 1
+  at(run.timelines, 1).highlights = 0
+  assert.deepEqual(countsAreRight(run), [])
+  objects(countsAreRight, /was told of 3 unread messages in !room where there are 1/, (wrong) => {
+    at(wrong.timelines, 1).readTo = '$two'
+  })
+})
+
+test('a state that differs between the client, the server’s answer and the log is found', () => {
+  const words =
+    /^@bob:test has .* for "m.room.create " of !room, is served .*, and the log ends with \$create$/
+  objects(stateIsRight, words, (run) => void at(run.states, 1).folded.set('m.room.create ', '$old'))
+  objects(stateIsRight, words, (run) => void at(run.states, 1).served.delete('m.room.create '))
+  objects(stateIsRight, /log ends with undefined$/, (run) => {
+    for (const known of [at(run.states, 0).folded, at(run.states, 0).served])
+      known.set('m.room.name ', '$name')
+  })
+  objects(stateIsRight, /log ends with \$later$/, (run) => {
+    run.events.push({ ...event(0), eventId: '$later', pos: 9 })
+  })
+})
+
+test('an acknowledged message to a device that never arrives is found', () => {
+  objects(whispersArrive, /@bob:test never heard "psst"/, (run) => {
+    at(run.ears, 0).heard = ['what nobody acknowledged']
+  })
+  objects(whispersArrive, /@bob:test never heard "psst"/, (run) => {
+    at(run.ears, 0).client = '@alice:test'
+  })
+})
+
+test('a one-time key that is handed out twice is found', () => {
+  objects(keysOnce, /key 1 of @bob:test was handed out more than once/, (run) => {
+    run.claims.push('key 1 of @bob:test')
   })
 })
 

@@ -19,7 +19,10 @@ export const rules: Readonly<Record<string, Rule>> = {
   'C5 epochs never decrease': epochsGrow,
   'C6 positions have no gap': positionsWithoutGap,
   'C7 no room forks': noFork,
+  'C8 the state is right': stateIsRight,
   'C9 unread counts are right': countsAreRight,
+  'C9 messages to devices arrive': whispersArrive,
+  'C9 a one-time key is given once': keysOnce,
 }
 
 /** Everything that any rule finds wrong. */
@@ -154,21 +157,66 @@ export function noFork(history: History): Finding[] {
   )
 }
 
+/** C8: what a client has made of its syncs, what `/state` answers and what the log says are the same. */
+export function stateIsRight(history: History): Finding[] {
+  const logged = new Map<string, Map<string, string>>()
+  for (const { roomId, type, stateKey, eventId } of history.events) {
+    if (stateKey === undefined) continue
+    // Where nothing forks, the last event of each entry is the state.
+    logged.getOrInsertComputed(roomId, () => new Map()).set(`${type} ${stateKey}`, eventId)
+  }
+  return history.states.flatMap(({ client, roomId, folded, served }) => {
+    const log = logged.get(roomId) ?? new Map<string, string>()
+    const entries = new Set([...folded.keys(), ...served.keys(), ...log.keys()])
+    return [...entries].flatMap((entry) => {
+      const three = [folded.get(entry), served.get(entry), log.get(entry)]
+      if (new Set(three).size === 1) return []
+      return [
+        `${client} has ${three[0]} for "${entry}" of ${roomId}, is served ${three[1]}, and the log ends with ${three[2]}`,
+      ]
+    })
+  })
+}
+
 /**
- * C9: who reads nothing is told at last that he has not read the messages of all others since he joined. This holds because every message
- * notifies by default; where it does not, the rule does not apply.
+ * C9: every client is told at last of the messages of all others since it joined, or since the event that it has read; and as highlights
+ * of those that mention it. This holds because every message notifies by default; where it does not, the rule does not apply.
  */
 export function countsAreRight(history: History): Finding[] {
   const rooms = byRoom(history.events)
-  return history.timelines.flatMap(({ client, roomId, notifications }) => {
+  return history.timelines.flatMap(({ client, roomId, notifications, highlights, readTo }) => {
     const events = rooms.get(roomId) ?? []
     const joined = events.find((event) => event.type === 'm.room.member' && event.stateKey === client)
-    const expected = events.filter(
-      (event) => event.body !== undefined && event.sender !== client && event.pos > (joined?.pos ?? 0),
-    ).length
-    if (notifications === expected) return []
-    return [`${client} was told of ${notifications} unread messages in ${roomId} where there are ${expected}`]
+    const read = events.find((event) => event.eventId === readTo)
+    const fromPos = Math.max(joined?.pos ?? 0, read?.pos ?? 0)
+    const unread = events.filter(
+      (event) => event.type === 'm.room.message' && event.sender !== client && event.pos > fromPos,
+    )
+    const mentioning = unread.filter((event) => event.mentions.includes(client))
+    return [
+      ...(notifications === unread.length
+        ? []
+        : [
+            `${client} was told of ${notifications} unread messages in ${roomId} where there are ${unread.length}`,
+          ]),
+      ...(highlights === mentioning.length
+        ? []
+        : [`${client} was told of ${highlights} mentions in ${roomId} where there are ${mentioning.length}`]),
+    ]
   })
+}
+
+/** C9: a message to a device that was acknowledged has arrived there, and nothing else has. */
+export function whispersArrive(history: History): Finding[] {
+  const ears = new Map(history.ears.map(({ client, heard }) => [client, new Set(heard)]))
+  return history.whispers
+    .filter(({ to, text }) => ears.get(to)?.has(text) !== true)
+    .map(({ to, text }) => `${to} never heard "${text}"`)
+}
+
+/** C9: no one-time key is handed out twice. */
+export function keysOnce(history: History): Finding[] {
+  return repeated(history.claims).map((key) => `the one-time key ${key} was handed out more than once`)
 }
 
 /** Rows with the row before them in the same log. */

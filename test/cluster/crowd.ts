@@ -9,13 +9,15 @@ import type { Random } from '#actors/runtime/clock.ts'
 import type { Database } from '#storage/pool.ts'
 import { seededRandom } from '../support/manual-clock.ts'
 import { type MatrixUser, register } from '../support/matrix.ts'
-import { check } from './checker.ts'
+import { check, type Finding } from './checker.ts'
+import { Errands, moodType } from './errands.ts'
 import type { History } from './history.ts'
+import type { Failure } from './persistence.ts'
 import { OwnerWatch, readEvents, readLog } from './stored.ts'
 import { Talker } from './talker.ts'
 
 export interface CrowdOptions {
-  /** The gateways; clients are dealt out to them in turn. */
+  /** The gateways; clients are dealt out to them in turn, and go to another when theirs does not answer. */
   readonly urls: readonly string[]
   readonly database: Database
   readonly seed: number
@@ -25,6 +27,10 @@ export interface CrowdOptions {
   readonly thinkMs: number
   /** Share of messages that are sent again after their acknowledgement. */
   readonly repeats?: number
+  /** Longest pause between two things that a client does beside talking; absent: it only talks. */
+  readonly errandMs?: number
+  /** How long a client repeats a request in vain before the run has failed, milliseconds. */
+  readonly patienceMs?: number
 }
 
 const pollMs = 20
@@ -47,7 +53,11 @@ export async function startCrowd(options: CrowdOptions): Promise<Crowd> {
   for (let room = 0; room < options.rooms; room++) {
     const [creator, ...others] = choose(users, random)
     assert.ok(creator !== undefined)
-    const roomId = await creator.createRoom({ preset: 'public_chat', name: `Room ${room}` })
+    const roomId = await creator.createRoom({
+      preset: 'public_chat',
+      name: `Room ${room}`,
+      power_level_content_override: { events: { [moodType]: 0 } },
+    })
     for (const user of others) await user.join(roomId)
     for (const user of [creator, ...others]) members.get(user)?.push(roomId)
   }
@@ -68,25 +78,60 @@ export class Crowd implements AsyncDisposable {
   readonly #options: CrowdOptions
   readonly #abort = new AbortController()
   readonly #talkers: readonly Talker[]
+  readonly #errands: readonly Errands[]
   readonly #roomIds: readonly string[]
   readonly #watch: OwnerWatch
   readonly #talks: readonly Promise<void>[]
   readonly #listens: readonly Promise<void>[]
+  readonly #failed = Promise.withResolvers<never>()
   #failure: Error | undefined
 
   constructor(options: CrowdOptions, members: ReadonlyMap<MatrixUser, readonly string[]>) {
     this.#options = options
     this.#roomIds = [...new Set([...members.values()].flat())]
-    this.#talkers = [...members]
-      .filter(([, roomIds]) => roomIds.length > 0)
-      .map(([user, roomIds], n) => {
-        const { thinkMs, repeats = 0.1 } = options
-        const random = seededRandom(options.seed * 1000 + n)
-        return new Talker({ user, roomIds, thinkMs, repeats, random, signal: this.#abort.signal })
+    const talking = [...members].filter(([, roomIds]) => roomIds.length > 0)
+    const mates = (roomId: string, userId: string): MatrixUser[] =>
+      talking.flatMap(([user, ids]) => (ids.includes(roomId) && user.userId !== userId ? [user] : []))
+    this.#talkers = talking.map(([user, roomIds], n) => {
+      const { thinkMs, repeats = 0.1, urls, patienceMs } = options
+      return new Talker({
+        user,
+        roomIds,
+        mates: (roomId) => mates(roomId, user.userId),
+        urls,
+        thinkMs,
+        repeats,
+        random: seededRandom(options.seed * 1000 + n),
+        signal: this.#abort.signal,
+        ...(patienceMs === undefined ? {} : { patienceMs }),
       })
+    })
+    // Not everybody who runs a crowd waits for this.
+    this.#failed.promise.catch(() => {})
     this.#watch = new OwnerWatch(options.database)
     this.#listens = this.#talkers.map((talker) => this.#guard(talker.listen()))
-    this.#talks = this.#talkers.map((talker) => this.#guard(talker.talk()))
+    const { errandMs } = options
+    this.#errands =
+      errandMs === undefined
+        ? []
+        : this.#talkers.map((talker, n) => {
+            const random = seededRandom(options.seed * 1000 + 500 + n)
+            return new Errands({
+              talker,
+              mates: (roomId) => mates(roomId, talker.userId),
+              random,
+              pauseMs: errandMs,
+            })
+          })
+    this.#talks = [
+      ...this.#talkers.map((talker) => this.#guard(talker.talk())),
+      ...this.#errands.map((errands) => this.#guard(errands.run())),
+    ]
+  }
+
+  /** Rejects as soon as a client was refused or has lost its patience; never resolves. */
+  get failed(): Promise<never> {
+    return this.#failed.promise
   }
 
   /** Messages that have been acknowledged. */
@@ -145,6 +190,39 @@ export class Crowd implements AsyncDisposable {
     }
   }
 
+  /**
+   * Says something in every room, now, and waits until each is acknowledged and every client in the room has been told of it. Returns the
+   * milliseconds since the given moment, which is now unless said otherwise; rejects after the limit.
+   */
+  async recovery(limitMs: number, sinceMs = performance.now()): Promise<number> {
+    const said: { roomId: string; eventId: string }[] = []
+    for (const roomId of this.#roomIds) {
+      const talker = this.#talkers.find((one) => one.roomIds.includes(roomId))
+      assert.ok(talker !== undefined)
+      void this.#guard(talker.say(roomId).then((eventId) => void said.push({ roomId, eventId })))
+    }
+    const unheard = (): string[] =>
+      this.#talkers
+        .filter((talker) =>
+          said.some(
+            ({ roomId, eventId }) => talker.roomIds.includes(roomId) && !talker.knows(roomId, [eventId]),
+          ),
+        )
+        .map(({ userId }) => userId)
+    await this.until(
+      () => said.length === this.#roomIds.length && unheard().length === 0,
+      limitMs,
+      () =>
+        `${said.length} of ${this.#roomIds.length} rooms accept messages; [${unheard().join(', ')}] did not hear all`,
+    )
+    return performance.now() - sinceMs
+  }
+
+  /** Attempts of requests that came to nothing since then: the client had to repeat them. */
+  failuresSince(fromMs: number): Failure[] {
+    return this.#talkers.flatMap(({ failures }) => failures.filter(({ atMs }) => atMs >= fromMs))
+  }
+
   /** The longest that a message under way in that time had to wait within it for its acknowledgement, milliseconds. */
   longestWaitMs(fromMs: number, toMs = performance.now()): number {
     const waits = this.#talkers
@@ -155,11 +233,16 @@ export class Crowd implements AsyncDisposable {
 
   /** Lets everybody finish and hear everything, and says what the rules find wrong, if anything, by an assertion. */
   async assertNothingWentWrong(): Promise<void> {
-    const history = await this.#quiesce()
-    const findings = check(history)
+    const { findings, history } = await this.verdict()
     const shown = findings.slice(0, 20).join('\n')
     assert.equal(findings.length, 0, `${findings.length} findings (${this.#seedText()}):\n${shown}`)
     assert.ok(history.sends.length > 0, 'nobody said anything')
+  }
+
+  /** Lets everybody finish and hear everything. Returns what happened and what the rules find wrong with it. */
+  async verdict(): Promise<{ readonly findings: Finding[]; readonly history: History }> {
+    const history = await this.#quiesce()
+    return { findings: check(history), history }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,8 +265,13 @@ export class Crowd implements AsyncDisposable {
     await Promise.all(this.#listens)
     if (this.#failure !== undefined) throw this.#failure
     const { database } = this.#options
+    const states = await Promise.all(this.#talkers.map((talker) => talker.states()))
     return {
-      sends,
+      sends: this.#talkers.flatMap((talker) => talker.sends),
+      states: states.flat(),
+      whispers: this.#errands.flatMap((errands) => errands.whispers),
+      ears: this.#talkers.map((talker) => talker.ear),
+      claims: this.#errands.flatMap((errands) => errands.claims),
       timelines: this.#talkers.flatMap((talker) => talker.timelines),
       log: await readLog(database),
       events: await readEvents(database, this.#roomIds),
@@ -213,6 +301,7 @@ export class Crowd implements AsyncDisposable {
     } catch (error) {
       if (this.#abort.signal.aborted) return
       this.#failure ??= new Error(`a client failed (${this.#seedText()})`, { cause: error })
+      this.#failed.reject(this.#failure)
     }
   }
 

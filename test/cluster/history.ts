@@ -3,7 +3,7 @@
  * process, in which all clients live.
  */
 
-/** One message that a client wanted to send, whatever it took. */
+/** One message, or one state entry, that a client wanted to send, whatever it took. */
 export interface Send {
   readonly userId: string
   readonly deviceId: string
@@ -24,8 +24,33 @@ export interface Timeline {
   readonly client: string
   readonly roomId: string
   readonly eventIds: readonly string[]
-  /** The `notification_count` that the client was told last; undefined: none yet. It never says that it has read anything. */
+  /** The `notification_count` and `highlight_count` that the client was told last; undefined: none yet. */
   readonly notifications: number | undefined
+  readonly highlights: number | undefined
+  /** The last event for which a read receipt of the client was acknowledged. */
+  readonly readTo: string | undefined
+}
+
+/** The state of a room at the end; event ids by type and state key. */
+export interface StateSeen {
+  readonly client: string
+  readonly roomId: string
+  /** As the client has it from its syncs. */
+  readonly folded: ReadonlyMap<string, string>
+  /** As `/state` answers. */
+  readonly served: ReadonlyMap<string, string>
+}
+
+/** A message to the one device of a user. Its text is unlike that of every other. */
+export interface Whisper {
+  readonly to: string
+  readonly text: string
+}
+
+/** What a client was told by to-device messages, each as often as it was told. */
+export interface Ear {
+  readonly client: string
+  readonly heard: readonly string[]
 }
 
 /** A row of a shard's log. */
@@ -44,8 +69,10 @@ export interface StoredEvent {
   readonly sender: string
   /** "device txnId" of the client that sent it. */
   readonly txn: string | undefined
-  /** The `body` of a message. */
+  /** The `body` of its content. */
   readonly body: string | undefined
+  /** User ids in `m.mentions`. */
+  readonly mentions: readonly string[]
   readonly pos: number
   readonly prevEvents: readonly string[]
   readonly depth: number
@@ -61,6 +88,12 @@ export interface OwnerSeen {
 export interface History {
   readonly sends: readonly Send[]
   readonly timelines: readonly Timeline[]
+  readonly states: readonly StateSeen[]
+  /** To-device messages that were acknowledged. */
+  readonly whispers: readonly Whisper[]
+  readonly ears: readonly Ear[]
+  /** One-time keys that were handed out, each named with its user and device, as often as it was handed out. */
+  readonly claims: readonly string[]
   /** All logs, ascending by shard and position. */
   readonly log: readonly LogRow[]
   /** All live events of the rooms that the clients are in, ascending by position within each room. */

@@ -12,6 +12,20 @@ export interface Persistence {
   readonly pauseMs: () => number
   /** Gives up when aborted. */
   readonly signal: AbortSignal
+  /** Told of every attempt that came to nothing. */
+  readonly onFailure?: (failure: Failure) => void
+}
+
+/** An attempt without a useful answer. */
+export interface Failure {
+  /** When it had failed, on the monotonic clock. */
+  readonly atMs: number
+  readonly tookMs: number
+  /** The server that was asked. */
+  readonly url: string
+  /** Undefined: no answer at all. */
+  readonly status: number | undefined
+  readonly why: string
 }
 
 export interface Persisted<T> {
@@ -50,8 +64,13 @@ export async function persist<T>(user: MatrixUser, call: Call, how: Persistence)
   for (;;) {
     how.signal.throwIfAborted()
     const attemptedAtMs = performance.now()
+    const { url } = user
     const outcome = await attempt<T>(user, call, how.attemptMs)
     if (outcome.kind === 'answered') return { body: outcome.body, attemptedAtMs }
+    const atMs = performance.now()
+    const { status, why } = outcome
+    how.onFailure?.({ atMs, tookMs: atMs - attemptedAtMs, url, status, why })
+    how.signal.throwIfAborted()
     if (performance.now() > endMs) {
       throw new NoAnswer(
         `${user.userId}: ${call.method} ${call.path} for ${how.limitMs} ms in vain; at last: ${outcome.why}`,
@@ -63,7 +82,13 @@ export async function persist<T>(user: MatrixUser, call: Call, how: Persistence)
 
 type Outcome<T> =
   | { readonly kind: 'answered'; readonly body: T }
-  | { readonly kind: 'again'; readonly why: string }
+  | { readonly kind: 'again'; readonly status: number | undefined; readonly why: string }
+
+/** `fetch` says no more than that it failed; its cause says how. */
+function whyOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause === undefined ? String(error) : `${String(error)} (${String(cause)})`
+}
 
 async function attempt<T>(user: MatrixUser, call: Call, attemptMs: number): Promise<Outcome<T>> {
   let answer
@@ -72,12 +97,12 @@ async function attempt<T>(user: MatrixUser, call: Call, attemptMs: number): Prom
   } catch (error) {
     // A body that is cut off is the network's fault, one that is no JSON is the server's.
     if (error instanceof SyntaxError) throw error
-    return { kind: 'again', why: String(error) }
+    return { kind: 'again', status: undefined, why: whyOf(error) }
   }
   const { status, body } = answer
   if (status === 200) return { kind: 'answered', body }
   const text = `${user.userId}: ${call.method} ${call.path}: ${status} ${JSON.stringify(body)}`
   if (body.errcode === 'M_UNKNOWN_TOKEN') throw new LoggedOut(text)
-  if (status === 429 || status >= 500) return { kind: 'again', why: text }
+  if (status === 429 || status >= 500) return { kind: 'again', status, why: text }
   throw new Refused(text)
 }

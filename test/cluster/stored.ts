@@ -46,7 +46,8 @@ export async function readEvents({ reads }: Database, roomIds: readonly string[]
       stateKey: json.state_key,
       sender: json.sender,
       txn: row.txn ?? undefined,
-      body: json.type === 'm.room.message' ? json.content.body : undefined,
+      body: json.content.body,
+      mentions: json.content['m.mentions']?.user_ids ?? [],
       pos: row.pos,
       prevEvents: json.prev_events,
       depth: json.depth,
@@ -58,7 +59,10 @@ interface StoredJson {
   readonly type: string
   readonly state_key?: string
   readonly sender: string
-  readonly content: { readonly body?: string }
+  readonly content: {
+    readonly body?: string
+    readonly 'm.mentions'?: { readonly user_ids?: readonly string[] }
+  }
   readonly prev_events: readonly string[]
   readonly depth: number
 }

@@ -48,6 +48,10 @@ export class ModelClusterStore implements ClusterStore {
   unreachable = false
   /** While set, renewals do not arrive: the host is alive but cut off. */
   mute = false
+  /** So many releases fail from now on. */
+  failingReleases = 0
+  /** How often the cluster was looked at. */
+  surveys = 0
 
   constructor(cluster: ModelCluster) {
     this.#cluster = cluster
@@ -87,6 +91,7 @@ export class ModelClusterStore implements ClusterStore {
 
   async survey(): Promise<Survey> {
     this.#reach()
+    this.surveys++
     const hosts = [...this.#cluster.hosts.values()].filter((host) => this.#cluster.isAlive(host.hostId))
     return { shards: this.#cluster.states(), hosts: hosts.map((host) => ({ ...host })) }
   }
@@ -112,6 +117,7 @@ export class ModelClusterStore implements ClusterStore {
 
   async release(hostId: string, claims: readonly Claim[]): Promise<void> {
     this.#reach()
+    if (this.failingReleases-- > 0) throw new Error('no answer')
     const { store, owners } = this.#cluster
     for (const { shard, epoch } of claims) {
       if (owners.get(shard) === hostId && store.epochOf(shard) === epoch) owners.delete(shard)

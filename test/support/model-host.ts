@@ -28,7 +28,7 @@ export class ModelWorld {
 
   /** Starts a host whose actors are counters. */
   async start(
-    options: Partial<CounterOptions> & { maxActivations?: number; sole?: boolean } = {},
+    options: Partial<CounterOptions> & { maxActivations?: number; sole?: boolean; weight?: number } = {},
   ): Promise<ModelHost> {
     const cluster = new ModelClusterStore(this.cluster)
     const seed = this.#seed++
@@ -47,6 +47,7 @@ export class ModelWorld {
       stores: [this.store],
       sole: options.sole ?? false,
       ...(options.maxActivations !== undefined && { maxActivations: options.maxActivations }),
+      ...(options.weight !== undefined && { weight: options.weight }),
     })
     return { host: await starting, cluster }
   }

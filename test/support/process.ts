@@ -44,6 +44,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly hostName?: string
   readonly port?: number
+  /** The program's folder, for another version than this one. */
+  readonly root?: string
   /** How long it may take until it is ready, milliseconds. */
   readonly readyMs?: number
 }
@@ -98,7 +100,7 @@ async function untilReady(
 export async function startTroupe(options: ProcessOptions = {}): Promise<TroupeProcess> {
   const port = options.port ?? (await freePort())
   const opsPort = await freePort()
-  const child = spawn(process.execPath, [join(root, 'gateway', 'main.ts'), 'start'], {
+  const child = spawn(process.execPath, [join(options.root ?? root, 'gateway', 'main.ts'), 'start'], {
     env: environment(options, port, opsPort),
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,5 +1,6 @@
 /** How the server is reached from outside: its public URL, the certificate there, and what well-known tells clients. */
 
+import { isIP } from 'node:net'
 import { connect } from 'node:tls'
 import { publicUrl } from '../../config/public-url.ts'
 import type { Config } from '../../config/schema.ts'
@@ -139,11 +140,12 @@ export function certificateFinding(host: string, endMs: number, nowMs: number): 
 function certificateEnd(url: string): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const { hostname, port } = new URL(url)
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
   const options = {
-    host: hostname,
+    host,
     port: Number(port || 443),
-    servername: hostname,
     rejectUnauthorized: false,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
   }
   const socket = connect(options, () => resolve(Date.parse(socket.getPeerCertificate().valid_to)))
   socket.setTimeout(answerMs, () => reject(new Error(`no answer in ${answerMs} ms`)))

@@ -9,11 +9,18 @@ import { endpoint } from './sync.ts'
 
 let server: EndpointServer
 let asked: SyncRequest[]
+let onWait: () => void = () => {}
 
 const ask: Asker = {
   ask: (_actor, _key, kind, body) => {
     // The cast states what a request of this kind is. Others are not the endpoint's.
-    if (kind === 'sync') asked.push(body as unknown as SyncRequest)
+    const request = body as unknown as SyncRequest
+    if (kind === 'sync') asked.push(request)
+    if (request.since === 'waits' && request.timeoutMs > 0) {
+      return new Promise(() => {
+        onWait()
+      })
+    }
     return Promise.resolve({ head: {}, body: '{"next_batch":"s1"}' } as never)
   },
 }
@@ -24,25 +31,33 @@ const reads = {
     Promise.resolve(values.includes('7') ? [{ json: '{"room":{"rooms":[]}}' }] : []),
 } as unknown as Reads
 
-before(async () => {
-  server = await startEndpointServer({
+function startServer(): Promise<EndpointServer> {
+  return startEndpointServer({
     endpoints: [endpoint],
     sessions: {
       ann: { userId: parseUserId('@ann:test.local'), deviceId: 'DEV', admin: false, expiresAt: undefined },
     },
     services: { ask, reads },
   })
+}
+
+before(async () => {
+  server = await startServer()
 })
 after(() => server[Symbol.asyncDispose]())
 beforeEach(() => {
   asked = []
 })
 
-async function sync(query: string): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(`${server.url}/_matrix/client/v3/sync${query}`, {
+function get({ url }: EndpointServer, query: string): Promise<Response> {
+  return fetch(`${url}/_matrix/client/v3/sync${query}`, {
     headers: { authorization: 'Bearer ann' },
     signal: AbortSignal.timeout(5000),
   })
+}
+
+async function sync(query: string): Promise<{ status: number; body: unknown }> {
+  const response = await get(server, query)
   return { status: response.status, body: await response.json() }
 }
 
@@ -88,5 +103,34 @@ describe('GET /sync', () => {
       assert.equal((body as { errcode: string }).errcode, 'M_INVALID_PARAM', query)
     }
     assert.deepEqual(asked, [])
+  })
+})
+
+describe('GET /sync at a server that ends', () => {
+  it('tells a client that waits what there is, and ends its connection', async () => {
+    await using ending = await startServer()
+    const waiting = Promise.withResolvers<void>()
+    onWait = waiting.resolve
+    const answer = get(ending, '?since=waits&timeout=30000')
+    await waiting.promise
+    ending.drain()
+    const response = await answer
+    assert.equal(response.status, 200)
+    assert.deepEqual(await response.json(), { next_batch: 's1' })
+    assert.equal(response.headers.get('connection'), 'close')
+    assert.deepEqual(
+      asked.map(({ timeoutMs }) => timeoutMs),
+      [30_000, 0],
+    )
+  })
+
+  it('does not let anybody begin to wait', async () => {
+    await using ending = await startServer()
+    ending.drain()
+    assert.equal((await get(ending, '?since=waits&timeout=30000')).status, 200)
+    assert.deepEqual(
+      asked.map(({ timeoutMs }) => timeoutMs),
+      [0],
+    )
   })
 })

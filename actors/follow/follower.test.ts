@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Reads } from '#storage/reads.ts'
+import { ManualClock, seededRandom } from '#test/support/manual-clock.ts'
+import { MemoryBus } from '../bus/memory.ts'
+import { HostFeed } from './follower.ts'
+
+test('nothing is proven by a hold on a shard from before the database lost commits', async () => {
+  const clock = new ManualClock()
+  let row = { incarnation: 1, head: 20 }
+  // The cast is sound: the feed asks for nothing but the heads.
+  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
+  await using feed = new HostFeed({
+    bus: new MemoryBus(clock),
+    clock,
+    random: seededRandom(1),
+    reads,
+    shardCount: 1,
+  })
+  await feed.poll()
+  feed.claimed(0, 3, 20)
+  assert.equal(feed.provenTo(0), 20)
+  const broken: number[] = []
+  feed.onBroken((shard) => broken.push(shard))
+  row = { incarnation: 2, head: 17 }
+  await feed.readHeads()
+  assert.deepEqual([feed.provenTo(0), broken], [undefined, [0]])
+  feed.claimed(0, 4, 20)
+  assert.equal(feed.provenTo(0), undefined, 'a claim that was answered late')
+  feed.lost(0)
+  feed.claimed(0, 1_000_004, 17)
+  assert.equal(feed.provenTo(0), 17)
+})
