@@ -85,6 +85,8 @@ export function userActor(options: UserActorOptions): ActorDefinition<UserMessag
         readAccount(context.reads, userId),
         readDevices(context.reads, userId),
       ])
+      // Whoever was discarded meanwhile must not listen in the place of the activation that came after.
+      context.signal.throwIfAborted()
       const { serverName, fanout } = options
       const core = new UserCore({ context, userId, serverName, account, devices, fanout, seen })
       return new UserActor(core, options.makeReading)

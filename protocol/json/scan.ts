@@ -24,10 +24,9 @@ const lowEscape = /\\u[dD][c-fC-F][0-9a-fA-F]{2}/y
 /**
  * Which numbers are accepted.
  * - `strict`: integers in canonical form within ±(2^53 − 1), as events of room versions 6 and later demand.
- * - `lax`: numbers that denote such an integer however written (`1.0`, `1e3`), but not `-0`; the value is the integer.
  * - `any`: every number that a double can hold, for JSON that is neither hashed nor signed and for room versions 1 to 5.
  */
-export type NumberRule = 'strict' | 'lax' | 'any'
+export type NumberRule = 'strict' | 'any'
 
 /** What one pass over a text found that is not a matter of grammar. */
 export interface Scan {
@@ -101,15 +100,9 @@ function checkNumber(text: string, start: number, scan: Scan, rule: NumberRule):
   const value = Number(token)
   if (!isCanonicalNumber(token, value)) {
     scan.oddNumber = true
-    if (!isAllowedNumber(value, rule)) scan.badNumber = true
+    if (rule === 'strict' || !Number.isFinite(value)) scan.badNumber = true
   }
   return start + token.length - 1
-}
-
-/** Whether the rule accepts a number that is not in canonical form. */
-function isAllowedNumber(value: number, rule: NumberRule): boolean {
-  if (rule === 'any') return Number.isFinite(value)
-  return rule === 'lax' && Number.isSafeInteger(value) && !Object.is(value, -0)
 }
 
 function endOfDigits(text: string, start: number): number {

@@ -218,6 +218,11 @@ export class Crowd implements AsyncDisposable {
     return performance.now() - sinceMs
   }
 
+  /** From now on the clients go to these gateways, dealt out in turn. */
+  prefer(urls: readonly string[]): void {
+    for (const [n, { user }] of this.#talkers.entries()) user.url = urls[n % urls.length] ?? user.url
+  }
+
   /** Attempts of requests that came to nothing since then: the client had to repeat them. */
   failuresSince(fromMs: number): Failure[] {
     return this.#talkers.flatMap(({ failures }) => failures.filter(({ atMs }) => atMs >= fromMs))
