@@ -4,6 +4,7 @@
  * are therefore always selected as text.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import postgres from 'postgres'
 import { connectionSilent } from './events.ts'
 import { replacedWhenLost } from './replaced-when-lost.ts'
@@ -80,7 +81,7 @@ function parseTextArray(text: string): string[] {
 const types = {
   bigint: { to: int8, from: [int8], serialize: String, parse: parseInt8 },
   // Text that is JSON already: what goes into Postgres as json is built by hand, once.
-  rawJson: { to: json, from: [json], serialize: String, parse: (text: string): unknown => JSON.parse(text) },
+  rawJson: { to: json, from: [json], serialize: String, parse: (text: string): unknown => parseJson(text) },
   int4Array: { to: int4Array, from: [int4Array], serialize: serializeArray, parse: parseNumberArray },
   int8Array: { to: int8Array, from: [int8Array], serialize: serializeArray, parse: parseNumberArray },
   textArray: { to: textArray, from: [textArray], serialize: serializeArray, parse: parseTextArray },

@@ -7,6 +7,7 @@
  * another version sent either is a message or throws `CodecError`.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { JsonValue } from '#protocol/json/types.ts'
 import type { BusMessage } from './bus.ts'
 
@@ -78,8 +79,7 @@ function decodeText(bytes: Uint8Array): string {
 
 function parseHead(text: string): JsonValue {
   try {
-    // The result of JSON.parse is a JsonValue by definition.
-    return JSON.parse(text) as JsonValue
+    return parseJson(text)
   } catch (error) {
     throw new CodecError('the head is not JSON', { cause: error })
   }

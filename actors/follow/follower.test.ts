@@ -31,3 +31,23 @@ test('nothing is proven by a hold on a shard from before the database lost commi
   feed.claimed(0, 1_000_004, 17)
   assert.equal(feed.provenTo(0), 17)
 })
+
+test('what nobody announces is found out by looking at all heads', async () => {
+  const clock = new ManualClock()
+  let row = { incarnation: 1, head: 20 }
+  // The cast is sound: the feed asks for nothing but the heads.
+  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
+  await using feed = new HostFeed({
+    bus: new MemoryBus(clock),
+    clock,
+    random: seededRandom(1),
+    reads,
+    shardCount: 1,
+  })
+  await feed.start()
+  const changed: number[] = []
+  feed.onBroken((shard) => changed.push(shard))
+  row = { incarnation: 1, head: 21 }
+  await clock.advance(4000)
+  assert.deepEqual(changed, [0])
+})

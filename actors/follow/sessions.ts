@@ -5,6 +5,7 @@
  * The time of the last look is what counts: whatever was committed before the statement began has been reported.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { isJsonObject, type JsonValue } from '#protocol/json/types.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Reads } from '#storage/reads.ts'
@@ -94,7 +95,7 @@ export class SessionRows implements AsyncDisposable {
     }
     for (const { shard, pos, userId, body } of ended) {
       after[shard] = pos
-      this.#tell(userId, body === null ? undefined : (JSON.parse(body) as JsonValue))
+      this.#tell(userId, body === null ? undefined : parseJson(body))
     }
   }
 

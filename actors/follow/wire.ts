@@ -3,6 +3,7 @@
  * them to `hostSubject`. A program that meets a kind that it does not know passes it over, and the chain shows that something is missing.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
 import type { LogEntry } from '#storage/entry.ts'
 import type { BusMessage } from '../bus/bus.ts'
@@ -111,7 +112,7 @@ function readEntries(head: JsonObject, body: BusMessage['body']): HostMessage | 
   const { shard, epoch, chain, prev, to } = head
   if (typeof shard !== 'number' || typeof epoch !== 'number' || typeof chain !== 'number') return undefined
   if (typeof prev !== 'number' || typeof to !== 'number' || body === undefined) return undefined
-  const entries: unknown = JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'))
+  const entries: unknown = parseJson(typeof body === 'string' ? body : Buffer.from(body).toString('utf8'))
   if (!Array.isArray(entries) || !entries.every(isEntry)) return undefined
   return { kind: 'entries', message: { shard, epoch, chain, prev, to, entries } }
 }

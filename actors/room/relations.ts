@@ -1,5 +1,6 @@
 /** What a message may relate to. Client-server API v1.19, "Validation of m.thread relationships", "Annotating events". */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import type { Pdu } from '#protocol/events/pdu.ts'
 import { mayBeThreadRoot, relationOf, type Relation } from '#protocol/relations/relates-to.ts'
@@ -27,7 +28,7 @@ async function checkThreadRoot(room: RoomCore, services: RoomServices, relation:
   const root = await placedEvent(services.context.reads, room.roomNid, relation.eventId)
   if (root === undefined) return
   // The cast is sound: the text was written from a Pdu.
-  const pdu = JSON.parse(root.event.json) as Pdu
+  const pdu = parseJson(root.event.json) as Pdu
   if (mayBeThreadRoot(pdu.content)) return
   throw new MatrixError('M_UNKNOWN', 'A thread cannot start at an event that itself relates to another.', {
     status: 400,

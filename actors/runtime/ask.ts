@@ -18,6 +18,8 @@ export interface AskEnvironment {
   readonly directory: Directory
   readonly local?: LocalActors
   readonly deadlines: DeadlineSet
+  /** As in `kind-versions.ts`. */
+  readonly kindsSince: Readonly<Record<string, string>>
 }
 
 export interface Question {
@@ -41,6 +43,8 @@ const maxBackoffMs = 250
 /** The bus may lose a request without a word. A question that may take longer than `patientMs` is a long poll: it is waited for as a whole. */
 const attemptMs = 3000
 const patientMs = 10_000
+/** So long without any connection to the bus, and whoever asks is told rather than kept: a restart of the bus takes less. */
+const cutOffMs = 3000
 
 export class Ask implements Expiring {
   readonly question: Question
@@ -51,6 +55,8 @@ export class Ask implements Expiring {
   /** Ends what the present attempt waits for, without ending the question. */
   #attempt: LocalAttempt | AbortController | undefined
   #cancelPause: (() => void) | undefined
+  /** Since when every attempt has failed for want of a connection to the bus. */
+  #cutOffSinceMs: number | undefined
 
   constructor(environment: AskEnvironment, question: Question) {
     this.#environment = environment
@@ -125,6 +131,7 @@ export class Ask implements Expiring {
     const { actor, shard, timeoutMs } = this.question
     const remainingMs = this.deadlineMs - clock.monotonic()
     if (remainingMs <= 0) return this.expire()
+    if (!this.#isUnderstood()) return this.refuse(tooNew())
     const epoch = directory.epochOf(shard)
     const abort = new AbortController()
     this.#attempt = abort
@@ -141,11 +148,26 @@ export class Ask implements Expiring {
       else {
         if (error.kind === 'no-responders') this.#environment.local?.suspect(shard)
         if (error.kind !== 'aborted') directory.refresh()
-        this.again()
+        if (this.#isCutOff(error)) this.expire()
+        else this.again()
       }
     } finally {
       unwatch()
     }
+  }
+
+  #isCutOff({ kind }: BusError): boolean {
+    if (kind === 'aborted') return false
+    const nowMs = this.#environment.clock.monotonic()
+    if (kind === 'disconnected') this.#cutOffSinceMs ??= nowMs
+    else this.#cutOffSinceMs = undefined
+    return this.#cutOffSinceMs !== undefined && nowMs - this.#cutOffSinceMs >= cutOffMs
+  }
+
+  #isUnderstood(): boolean {
+    const { actor, request } = this.question
+    const since = this.#environment.kindsSince[`${actor}.${request.kind}`]
+    return since === undefined || this.#environment.directory.isEverywhere(since)
   }
 
   #head(epoch: number, timeoutMs: number): JsonObject {
@@ -185,6 +207,11 @@ export class Ask implements Expiring {
     this.#attempt?.abort(nobodyWaits)
     settle()
   }
+}
+
+function tooNew(): MatrixError {
+  const message = 'The server is being upgraded, and not every part of it can do this yet; try again.'
+  return new MatrixError('M_UNKNOWN', message, { status: 503, extra: { retry_after_ms: 2000 } })
 }
 
 /** A call into an actor of this process. */

@@ -16,6 +16,7 @@ import type { ActorMessages, Asker, AskOptions, ReplyBody, RequestBody } from '.
 import type { Clock, Random } from './clock.ts'
 import { DeadlineSet } from './deadline-set.ts'
 import type { Directory } from './directory.ts'
+import { kindsSince } from './kind-versions.ts'
 import { shardOf } from './shards.ts'
 
 export interface ActorClientOptions {
@@ -24,6 +25,8 @@ export interface ActorClientOptions {
   readonly random: Random
   readonly directory: Directory
   readonly local?: LocalActors
+  /** Another table than that of the program. */
+  readonly kindsSince?: Readonly<Record<string, string>>
 }
 
 const defaultTimeoutMs = 10_000
@@ -37,7 +40,7 @@ export class ActorClient implements Asker {
   #shards = new Map<string, number>()
 
   constructor(options: ActorClientOptions) {
-    this.#environment = { ...options, deadlines: new DeadlineSet(options.clock) }
+    this.#environment = { kindsSince, ...options, deadlines: new DeadlineSet(options.clock) }
     this.#shardCount = options.directory.shardCount
     this.#clock = options.clock
   }

@@ -63,6 +63,7 @@ export class PostgresClusterStore implements ClusterStore {
         shard: row.shard,
         epoch: row.epoch,
         owner: row.owner?.toString(),
+        ownerVersion: row.ownerVersion,
         alive: row.alive && row.owner !== undefined && !dead.includes(row.owner),
       })),
       hosts: hosts
@@ -126,5 +127,10 @@ export class PostgresClusterStore implements ClusterStore {
 /** The owners of all shards, for a process that owns none. */
 export async function readOwners(database: Database): Promise<Omit<ShardState, 'alive'>[]> {
   const rows = await listShards(database.reads)
-  return rows.map(({ shard, epoch, owner }) => ({ shard, epoch, owner: owner?.toString() }))
+  return rows.map(({ shard, epoch, owner, ownerVersion }) => ({
+    shard,
+    epoch,
+    owner: owner?.toString(),
+    ownerVersion,
+  }))
 }

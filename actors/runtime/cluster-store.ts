@@ -19,6 +19,8 @@ export interface ShardState {
   readonly owner: string | undefined
   /** False when nobody owns it or its owner is dead: it may be claimed. */
   readonly alive: boolean
+  /** Of the program that the owner runs, where that is known. */
+  readonly ownerVersion?: string | undefined
 }
 
 export interface Survey {

@@ -277,3 +277,15 @@ test('a shard whose release did not reach the database is served again, also whe
   await world.clock.advance(10_000)
   assert.deepEqual(a.host.ownedShards, [0, 1, 2, 3, 4, 5, 6, 7])
 })
+
+test('a host that learns that its lease has expired comes back as a new host at once', async () => {
+  const world = new ModelWorld(8)
+  const { host } = await world.start()
+  const before = host.hostId
+  const record = world.cluster.hosts.get(before)
+  assert.ok(record)
+  record.expiresAtMs = 0
+  await world.clock.advance(1500)
+  assert.notEqual(host.hostId, before)
+  assert.equal(host.ownedShards.length, 8)
+})

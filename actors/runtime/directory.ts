@@ -6,6 +6,7 @@
 import type { Clock } from './clock.ts'
 import type { ShardState } from './cluster-store.ts'
 import { reportShard } from './events.ts'
+import { compareVersions } from './kind-versions.ts'
 
 /** One reading of all owners. */
 export type OwnerSource = () => Promise<readonly Omit<ShardState, 'alive'>[]>
@@ -28,6 +29,8 @@ export class Directory {
   readonly #owners: (string | undefined)[]
   readonly #watchers: (Set<Watcher> | undefined)[] = []
   readonly #connections = new Set<number>()
+  /** The oldest version that an owner runs; undefined: none is known. */
+  #oldest: string | undefined
   #reading = false
   #readAtMs = Number.NEGATIVE_INFINITY
 
@@ -49,8 +52,15 @@ export class Directory {
     return this.#owners[shard]
   }
 
+  /** Whether every owner of shards runs this version or a later one, as far as is known. */
+  isEverywhere(version: string): boolean {
+    return this.#oldest === undefined || compareVersions(this.#oldest, version) >= 0
+  }
+
   /** Takes a reading of Postgres over. */
   update(rows: readonly Omit<ShardState, 'alive'>[]): void {
+    const versions = rows.flatMap(({ ownerVersion }) => ownerVersion ?? [])
+    this.#oldest = [...new Set(versions)].toSorted(compareVersions)[0]
     for (const { shard, epoch, owner } of rows) {
       if (epoch < this.epochOf(shard)) continue
       this.#owners[shard] = owner

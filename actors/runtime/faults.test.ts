@@ -3,12 +3,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { MatrixError } from '#protocol/errors.ts'
+import { BusError } from '../bus/bus.ts'
 import type { MemoryBus } from '../bus/memory.ts'
 import { actorSubject } from '../bus/subjects.ts'
 import { ShardWrites } from '#storage/shard-writes.ts'
 import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts'
 import { askCounter, ModelWorld } from '#test/support/model-host.ts'
 import { ModelStore } from '#test/support/model-store.ts'
+import { openActorClient } from './client-process.ts'
+import { delay } from './clock.ts'
 import { Committer } from './committer.ts'
 import { Directory } from './directory.ts'
 import { Lane } from './lane.ts'
@@ -106,6 +110,54 @@ test('news of a newer epoch that reaches what served the shard before does not e
   assert.equal(await handlers[0]?.({ head }, { signal: new AbortController().signal }), undefined)
   await settle()
   assert.deepEqual(host.ownedShards, [0])
+  await host.stop()
+})
+
+test('a host that leaves is not made to join again by a renewal that comes too late', async () => {
+  const world = new ModelWorld()
+  const { host, cluster } = await world.start()
+  const leave = cluster.leave.bind(cluster)
+  cluster.leave = async (hostId) => {
+    await leave(hostId)
+    await delay(world.clock, 2500)
+  }
+  const drained = host.drain()
+  await world.clock.advance(6000)
+  await drained
+  assert.deepEqual([...world.cluster.hosts.keys()], [])
+})
+
+test('who has no connection to the bus for three seconds is told so, and who has one again before is served', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  const client = await openActorClient({
+    bus: world.bus,
+    clock: world.clock,
+    random: seededRandom(7),
+    shardCount: world.shardCount,
+    owners: async () => world.cluster.states(),
+  })
+  const request = world.bus.request.bind(world.bus)
+  const away = (): Promise<never> => Promise.reject(new BusError('disconnected', 'the bus is away'))
+  for (const [awayMs, expected] of [
+    [2000, 'served'],
+    [60_000, 'refused'],
+  ] as const) {
+    world.bus.request = away
+    let outcome = 'open'
+    askCounter(client, 'k', read).then(
+      () => (outcome = 'served'),
+      (error: unknown) =>
+        (outcome = error instanceof MatrixError && error.status === 503 ? 'refused' : String(error)),
+    )
+    await world.clock.advance(Math.min(awayMs, 2800))
+    assert.equal(outcome, 'open')
+    if (awayMs < 2800) world.bus.request = request
+    await world.clock.advance(800)
+    assert.equal(outcome, expected)
+  }
+  world.bus.request = request
+  await client[Symbol.asyncDispose]()
   await host.stop()
 })
 

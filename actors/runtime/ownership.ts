@@ -142,6 +142,8 @@ export class Ownership {
       tellOwnership(bus, { kind: 'hosts' })
     })
     await this.#attempt(() => this.#giveUp(shards.lanes.map((lane) => lane.shard)))
+    // A renewal that finds no lease would take it for lost and join again.
+    this.lease.stop()
     await this.#attempt(() => store.leave(this.lease.hostId))
     await this.stop()
     tellOwnership(bus, { kind: 'hosts' })

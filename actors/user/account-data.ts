@@ -3,6 +3,7 @@
  * every sync asks for what is new of it; its size is limited (`maxTotalBytes`).
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { utf8Bytes } from '#protocol/json/limits.ts'
 import { objectField, objectFromEntries, type JsonObject } from '#protocol/json/types.ts'
@@ -142,7 +143,7 @@ export class AccountData {
       const size = utf8Bytes(row.content)
       bytes += size
       // The cast is sound: only objects are stored.
-      const item = { content: JSON.parse(row.content) as JsonObject, bytes: size, at: row.pos }
+      const item = { content: parseJson(row.content) as JsonObject, bytes: size, at: row.pos }
       rooms.getOrInsertComputed(row.roomId, () => new Map()).set(row.type, item)
     }
     return { rooms, count: rows.length, bytes, loadedUpTo: rows.at(-1)?.pos ?? 0, changes: [] }

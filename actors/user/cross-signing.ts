@@ -3,6 +3,7 @@
  * others, which he alone is shown. Client-server API v1.19, "Cross-signing". Nothing is stored whose signature is not right.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { isUserId, type UserId } from '#protocol/ids/user-id.ts'
 import { field, isJsonObject, objectField, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
@@ -182,7 +183,7 @@ export class CrossSigning {
     if (stored === undefined) return noSuchKey
     const signer = own.self_signing && publicPart(own.self_signing)
     // The cast is sound: device keys are stored as the JSON text of an object.
-    return this.#signed(object, JSON.parse(stored) as JsonObject, signer === undefined ? [] : [signer])
+    return this.#signed(object, parseJson(stored) as JsonObject, signer === undefined ? [] : [signer])
   }
 
   /** Looks for a good signature by one of the signers on the stored key, in the object that was uploaded. */
@@ -206,7 +207,7 @@ export class CrossSigning {
     return [...this.#core.devices.values()].flatMap((device) => {
       if (device.keys === undefined) return []
       const keyId = `ed25519:${device.deviceId}`
-      const publicKey = field(objectField(JSON.parse(device.keys) as JsonObject, 'keys') ?? {}, keyId)
+      const publicKey = field(objectField(parseJson(device.keys) as JsonObject, 'keys') ?? {}, keyId)
       return typeof publicKey === 'string' ? [{ keyId, publicKey }] : []
     })
   }
@@ -214,7 +215,7 @@ export class CrossSigning {
   async #keys(userId: UserId): Promise<KeySet> {
     const rows = await readCrossSigningKeys(this.#core.context.reads, [userId])
     // The cast is sound: keys are stored as the JSON text of an object.
-    return Object.fromEntries(rows.map((row) => [row.usage, JSON.parse(row.json) as JsonObject]))
+    return Object.fromEntries(rows.map((row) => [row.usage, parseJson(row.json) as JsonObject]))
   }
 }
 

@@ -1,5 +1,6 @@
 /** What keys must look like before they are stored. Client-server API v1.19, "End-to-End Encryption". */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { canonicalJson } from '#protocol/json/canonical.ts'
 import { utf8Bytes } from '#protocol/json/limits.ts'
@@ -33,7 +34,7 @@ export function checkDeviceKeys(keys: JsonObject, userId: string, deviceId: stri
 /** Whether other identity keys than those in the stored text stand in these device keys. */
 export function identityChanged(before: string | undefined, keys: JsonObject): boolean {
   if (before === undefined) return false
-  const old = objectField(JSON.parse(before) as JsonObject, 'keys') ?? {}
+  const old = objectField(parseJson(before) as JsonObject, 'keys') ?? {}
   return canonicalJson(old) !== canonicalJson(objectField(keys, 'keys') ?? {})
 }
 

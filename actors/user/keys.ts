@@ -3,6 +3,7 @@
  * the oldest one, and because the actor does one thing after the other, each goes out once.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { isKeyId } from '#protocol/ids/key-id.ts'
 import { canonicalJson } from '#protocol/json/canonical.ts'
@@ -136,7 +137,7 @@ export class Keys {
         deleted: true,
       })
       stock.counts.set(algorithm, Math.max(0, (stock.counts.get(algorithm) ?? 1) - 1))
-      return { [`${algorithm}:${keyId}`]: JSON.parse(json) as JsonValue }
+      return { [`${algorithm}:${keyId}`]: parseJson(json) }
     }
     const fallback = (await readFallbackKeys(reads, device)).find((key) => key.algorithm === algorithm)
     if (fallback === undefined) return undefined
@@ -145,7 +146,7 @@ export class Keys {
       draft.put('fallback_key', { ...this.#address(deviceId), algorithm, key_id: keyId, json, used: true })
       stock.fallback.set(algorithm, true)
     }
-    return { [`${algorithm}:${keyId}`]: JSON.parse(json) as JsonValue }
+    return { [`${algorithm}:${keyId}`]: parseJson(json) }
   }
 
   /** The keys that are not there yet. Throws M_INVALID_PARAM for an id that is there with another key, M_TOO_LARGE for too many. */
@@ -254,7 +255,7 @@ function parseKey(id: string, key: JsonValue): { algorithm: string; key_id: stri
 
 /** A text that is equal for equal values, whatever the order of their keys. */
 function sameText(json: string): string {
-  return canonicalJson(JSON.parse(json) as JsonValue, 'lax')
+  return canonicalJson(parseJson(json), 'lax')
 }
 
 function shownCounts(stock: Stock): Record<string, number> {

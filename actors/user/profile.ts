@@ -1,5 +1,6 @@
 /** The user's profile. What of it stands in member events is written into his rooms after the commit (`fanout.ts`). */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { utf8Bytes } from '#protocol/json/limits.ts'
 import { objectFromEntries, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
@@ -55,7 +56,7 @@ export class Profile {
       .settled()
       .then(() => readProfile(this.#core.context.reads, this.#core.userId))
       // The cast is sound: the column holds JSON that this actor wrote.
-      .then((texts) => new Map([...texts].map(([key, text]) => [key, JSON.parse(text) as JsonValue])))
+      .then((texts) => new Map([...texts].map(([key, text]) => [key, parseJson(text)])))
       .catch((error: unknown) => {
         this.#fields = undefined
         throw error

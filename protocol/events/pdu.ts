@@ -1,5 +1,6 @@
 // The event as it goes between servers, and the check of its form: the first of the checks on receipt of a PDU.
 
+import { parseJson } from '../json/parse.ts'
 import type { EventId } from '../ids/event-id.ts'
 import { isEventIdOfFormat } from '../ids/event-id.ts'
 import { isRoomId, type RoomId } from '../ids/room-id.ts'
@@ -147,7 +148,7 @@ export function checkReceivedFormat(rules: RoomVersionRules, { value, flaws }: R
  */
 export function parseStoredPdu(rules: RoomVersionRules, json: string): Pdu {
   const options = { integers: 'any', keepNumbers: true, maxDepth: Number.POSITIVE_INFINITY } as const
-  const value: unknown = rules.strictCanonicalJson ? JSON.parse(json) : parseStrictJson(json, options)
+  const value: unknown = rules.strictCanonicalJson ? parseJson(json) : parseStrictJson(json, options)
   // The cast is sound: what is stored has passed checkFormat or comes from buildEvent.
   return value as Pdu
 }

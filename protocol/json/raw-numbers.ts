@@ -3,6 +3,7 @@
 // `keepNumbers` carries the texts of such numbers under a symbol. Spread and rest copy it as they copy keys, and everything
 // that looks at keys alone does not see it; canonical JSON in lax mode writes the text where there is one.
 
+import { hasEscapedKey, originalKey, restoreKeys, withPlainKeys } from './parse.ts'
 import type { JsonArray, JsonObject, JsonValue } from './types.ts'
 
 const rawNumbers = Symbol('numbers as written')
@@ -33,6 +34,24 @@ export function carryRawNumbers(from: JsonObject, to: object): void {
  * numbers that are not canonical. Throws SyntaxError for what is not JSON, and RangeError for what is nested some thousand levels deep.
  */
 export function parseKeepingNumbers(text: string): JsonValue {
+  // As parseJson does it.
+  const { plain, keys } = hasEscapedKey(text) ? withPlainKeys(text) : { plain: text, keys: undefined }
+  const { value, found } = parseWithNumbers(plain)
+  for (const [holder, numbers] of found) Object.assign(holder, { [rawNumbers]: numbers })
+  if (keys === undefined) return value
+  return restoreKeys(value, keys, (holder, copy) => {
+    const numbers = found.get(holder)
+    if (numbers === undefined) return
+    const renamed = new Map([...numbers].map(([key, number]) => [originalKey(key, keys), number]))
+    Object.assign(copy, { [rawNumbers]: renamed })
+  })
+}
+
+/** The value, with the texts of its numbers by the object or array that holds them. */
+function parseWithNumbers(text: string): {
+  readonly value: JsonValue
+  readonly found: ReadonlyMap<object, RawNumbers>
+} {
   const found = new Map<object, Map<string, string>>()
   const remember = (holder: object, key: string, value: unknown, source: string | undefined): void => {
     if (typeof value !== 'number' || source === undefined || isCanonicalNumber(source, value)) return
@@ -47,7 +66,6 @@ export function parseKeepingNumbers(text: string): JsonValue {
       return member
     },
   )
-  for (const [holder, numbers] of found) Object.assign(holder, { [rawNumbers]: numbers })
   // The cast is sound: the reviver changes no value.
-  return value as JsonValue
+  return { value: value as JsonValue, found }
 }

@@ -4,6 +4,7 @@
 // decides on the grammar. Own keys named `__proto__` come out of JSON.parse as data.
 
 import { maxClientDepth } from './limits.ts'
+import { parseJson } from './parse.ts'
 import { parseKeepingNumbers } from './raw-numbers.ts'
 import { countKeys, scanJson, type NumberRule } from './scan.ts'
 import { isJsonObject, JsonError, type JsonObject, type JsonValue } from './types.ts'
@@ -63,8 +64,7 @@ function checkedText(text: string): string {
 /** The value of a JSON text, by grammar alone. Throws JsonError `not-json`. */
 export function parseGrammar(text: string): JsonValue {
   try {
-    // The cast is sound: without a reviver JSON.parse returns nothing but JSON values.
-    return JSON.parse(text) as JsonValue
+    return parseJson(text)
   } catch (cause) {
     throw new JsonError('not-json', 'The body is not valid JSON.', { cause })
   }

@@ -98,8 +98,10 @@ test(
     assert.deepEqual([...(await claimShards(b, hostB, seen))], [], 'an epoch that is not current any more')
     const shards = await listShards(db.database.reads)
     assert.equal(shards.length, 64)
-    assert.deepEqual(shards[3], { shard: 3, epoch: 1, owner: hostA, alive: true, draining: false })
-    assert.deepEqual(shards[4], { shard: 4, epoch: 0, owner: undefined, alive: false, draining: false })
+    const both = { draining: false }
+    assert.deepEqual(shards[3], { shard: 3, epoch: 1, owner: hostA, alive: true, ownerVersion: '1', ...both })
+    const free = { owner: undefined, alive: false, ownerVersion: undefined }
+    assert.deepEqual(shards[4], { shard: 4, epoch: 0, ...free, ...both })
   },
 )
 
@@ -280,6 +282,7 @@ test('the incarnation is raised once when the server is another, with all epochs
     owner: undefined,
     alive: false,
     draining: false,
+    ownerVersion: undefined,
   })
   await control.sql`update cluster set system_identifier = '1'`
   assert.equal(await checkIncarnation(control), true)
@@ -290,6 +293,16 @@ test('the operator can raise the incarnation', limit, async () => {
   await raiseIncarnation(db.database.control)
   assert.equal((await readCluster(db.database.reads))?.incarnation, 2)
   assert.equal((await listShards(db.database.reads))[0]?.epoch, 1_000_000)
+})
+
+test('a shard that has changed hands since it was looked at is not claimed', limit, async () => {
+  await using db = await testDatabase()
+  await using a = db.database.session('a')
+  await registerHost(a, host(hostA))
+  const seen = [{ shard: 3, epoch: 0 }]
+  assert.deepEqual([...(await claimShards(a, hostA, seen))], [{ shard: 3, epoch: 1 }])
+  await releaseShard(a, hostA, { shard: 3, epoch: 1 })
+  assert.deepEqual([...(await claimShards(a, hostA, seen))], [])
 })
 
 test('no number is given again by a database that has gone back', limit, async () => {

@@ -12,6 +12,8 @@ export interface ShardOwner {
   readonly alive: boolean
   /** The owner gives its shards away. */
   readonly draining: boolean
+  /** Of the program that the owner runs. */
+  readonly ownerVersion?: string | undefined
 }
 
 /** So many moves of each shard are kept. */
@@ -28,12 +30,17 @@ export async function listShards(reads: Reads): Promise<ShardOwner[]> {
     readonly owner: number | null
     readonly alive: boolean
     readonly draining: boolean
+    readonly ownerVersion: string | null
   }
   const rows = await reads.sql<Row[]>`
     select s.shard_id as shard, s.epoch, s.owner, coalesce(h.expires_at > clock_timestamp(), false) as alive,
-      coalesce(h.draining, false) as draining
+      coalesce(h.draining, false) as draining, h.version as "ownerVersion"
     from shard s left join host_lease h on h.host_id = s.owner order by s.shard_id`
-  return rows.map((row) => ({ ...row, owner: row.owner ?? undefined }))
+  return rows.map((row) => ({
+    ...row,
+    owner: row.owner ?? undefined,
+    ownerVersion: row.ownerVersion ?? undefined,
+  }))
 }
 
 /**

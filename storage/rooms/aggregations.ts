@@ -3,6 +3,7 @@
  * relation rows, so they never count.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { EventId } from '#protocol/ids/event-id.ts'
 import { isJsonObject, objectField, type JsonObject } from '#protocol/json/types.ts'
 import { isValidEdit } from '#protocol/relations/relates-to.ts'
@@ -111,7 +112,7 @@ function candidateOf(event: StoredEvent): {
 
 /** The content of a stored event, parsed. */
 export function contentOf(event: StoredEvent): JsonObject {
-  const pdu: unknown = JSON.parse(event.json)
+  const pdu: unknown = parseJson(event.json)
   return (isJsonObject(pdu) && objectField(pdu, 'content')) || {}
 }
 

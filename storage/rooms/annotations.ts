@@ -1,5 +1,6 @@
 /** Who has annotated an event with what. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { Reads } from '../reads.ts'
 
 export interface Annotation {
@@ -22,6 +23,6 @@ export async function hasAnnotated(reads: Reads, annotation: Annotation): Promis
 
 function annotationKey(json: string): unknown {
   // The cast states the shape by which the event got its relation row.
-  const event = JSON.parse(json) as { content?: { 'm.relates_to'?: { key?: unknown } } }
+  const event = parseJson(json) as { content?: { 'm.relates_to'?: { key?: unknown } } }
   return event.content?.['m.relates_to']?.key
 }

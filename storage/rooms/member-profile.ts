@@ -1,5 +1,6 @@
 /** What of users' profiles goes into member events. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { Reads } from '../reads.ts'
 import { readProfiles } from '../users/profiles.ts'
@@ -35,6 +36,6 @@ function memberFields(fields: ReadonlyMap<string, string>): MemberFields {
 
 /** The string in a JSON text, or undefined where it holds something else. */
 function textOf(json: string | undefined): string | undefined {
-  const value: unknown = json === undefined ? undefined : JSON.parse(json)
+  const value: unknown = json === undefined ? undefined : parseJson(json)
   return typeof value === 'string' ? value : undefined
 }

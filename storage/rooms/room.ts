@@ -1,5 +1,6 @@
 /** A room by its id, and where it stands. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { nodeIdFromBytes, type NodeId } from '#protocol/state/trie-node.ts'
 import type { Reads } from '../reads.ts'
@@ -55,7 +56,7 @@ export async function forgottenUpTo(
   let upTo = 0
   for (const row of rows) {
     // The cast states what rows of this kind hold, see `log-kinds.ts`.
-    const forget = JSON.parse(row.body) as { roomId: string; pos: number }
+    const forget = parseJson(row.body) as { roomId: string; pos: number }
     if (forget.roomId === roomId) upTo = Math.max(upTo, forget.pos)
   }
   return upTo

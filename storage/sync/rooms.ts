@@ -1,5 +1,6 @@
 /** What a sync reads of rooms' logs: each function asks for many rooms in one statement. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { HistoryVisibility } from '#protocol/events/read/history-visibility.ts'
 import { historyVisibilityOf } from '#protocol/events/read/history-visibility.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
@@ -111,7 +112,7 @@ export async function readVisibilityChanges(
   for (const { room_nid, pos, json } of rows) {
     // One that has no place in the log was never part of the room's state here.
     if (pos === null) continue
-    const event: unknown = JSON.parse(json)
+    const event: unknown = parseJson(json)
     const content: JsonObject = (isJsonObject(event) && objectField(event, 'content')) || {}
     changes.getOrInsertComputed(room_nid, () => []).push({ pos, value: historyVisibilityOf(content) })
   }

@@ -1,5 +1,6 @@
 /** Rows of the log as the driver gives them, and as the program passes them around. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
@@ -40,6 +41,6 @@ export function entryOf(row: LogColumns, event?: EventRow): LogEntry | undefined
     prevMembership: membershipName(row.prev_membership),
     stateRoot: row.state_root === null ? undefined : nodeIdFromBytes(row.state_root),
     // The cast states what was written: a body is an object by kind, see `log-kinds.ts`.
-    body: row.body === null ? undefined : (JSON.parse(row.body) as JsonObject),
+    body: row.body === null ? undefined : (parseJson(row.body) as JsonObject),
   }
 }

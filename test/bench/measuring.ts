@@ -30,7 +30,7 @@ export class Measure {
 
   /** From now on operations count. */
   begin(): void {
-    this.#from = processorTime(this.#target.serverPid, this.#target.postmasterPid)
+    this.#from = this.#read()
     this.#startedAt = performance.now()
     this.#isCounting = true
   }
@@ -39,8 +39,12 @@ export class Measure {
   end(): void {
     this.#isCounting = false
     this.#seconds = (performance.now() - this.#startedAt) / 1000
-    const now = processorTime(this.#target.serverPid, this.#target.postmasterPid)
-    if (this.#from) this.#used = timeBetween(this.#from, now)
+    if (this.#from) this.#used = timeBetween(this.#from, this.#read())
+  }
+
+  #read(): ProcessorTime {
+    const { serverPid, postmasterPid, otherPids } = this.#target
+    return processorTime(serverPid, postmasterPid, otherPids)
   }
 
   /** One operation is done. */
@@ -72,7 +76,7 @@ export class Measure {
       errors: this.#errors,
       firstError: this.#firstError,
       latency: this.#latency.toData(),
-      used: this.#used ?? { server: 0, database: 0, generator: 0, machine: 0 },
+      used: this.#used ?? { server: 0, database: 0, others: [], generator: 0, machine: 0 },
       answered: this.answered,
     }
   }

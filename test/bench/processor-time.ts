@@ -10,6 +10,8 @@ export interface ProcessorTime {
   readonly server: number
   /** The postmaster and all of its processes, those that have ended included. */
   readonly database: number
+  /** Further processes that were named. */
+  readonly others: readonly number[]
   /** This process. */
   readonly generator: number
   /** Everything on this machine, and what the hypervisor took. */
@@ -60,11 +62,16 @@ function machineTime(): number {
 }
 
 /** What has been used until now. */
-export function processorTime(server: number, postmaster: number): ProcessorTime {
+export function processorTime(
+  server: number,
+  postmaster: number,
+  others: readonly number[] = [],
+): ProcessorTime {
   const own = process.cpuUsage()
   return {
     server: statOf(server)?.own ?? 0,
     database: databaseTime(postmaster),
+    others: others.map((pid) => statOf(pid)?.own ?? 0),
     generator: (own.user + own.system) / 1000,
     machine: machineTime(),
   }
@@ -75,6 +82,7 @@ export function timeBetween(from: ProcessorTime, to: ProcessorTime): ProcessorTi
   return {
     server: to.server - from.server,
     database: to.database - from.database,
+    others: to.others.map((ms, n) => ms - (from.others[n] ?? 0)),
     generator: to.generator - from.generator,
     machine: to.machine - from.machine,
   }

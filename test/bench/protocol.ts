@@ -4,7 +4,9 @@
  *     --only=NAME     only `resolution`, `events` or `state`
  */
 
+import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { diskBytesPerChange } from './protocol-disk.ts'
 import { measureEvents } from './protocol-events.ts'
@@ -131,12 +133,32 @@ async function stateTable(): Promise<string[]> {
   return table(['State trie', 'Figure', 'Wanted'], rows)
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string' } } })
-const wants = (name: string): boolean => values.only === undefined || values.only === name
-const lines = [
-  `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}.`,
-]
-if (wants('resolution')) lines.push('', ...resolutionTable())
-if (wants('events')) lines.push('', ...eventsTable())
-if (wants('state')) lines.push('', ...(await stateTable()))
-process.stdout.write(`${lines.join('\n')}\n`)
+const parts: Readonly<Record<string, () => string[] | Promise<string[]>>> = {
+  resolution: resolutionTable,
+  events: eventsTable,
+  state: stateTable,
+}
+
+/** Each part has a process of its own, so that none suffers from the garbage and the compiled code of another. */
+function partInOwnProcess(name: string): string {
+  const script = fileURLToPath(import.meta.url)
+  return execFileSync(process.execPath, [script, `--only=${name}`], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: 'string' } } })
+  if (values.only !== undefined) {
+    const part = parts[values.only]
+    if (part === undefined) throw new RangeError(`The parts are ${Object.keys(parts).join(', ')}.`)
+    process.stdout.write(`${(await part()).join('\n')}\n`)
+    return
+  }
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}`
+  process.stdout.write(`${machine}, Node ${process.versions.node}.\n`)
+  for (const name of Object.keys(parts)) process.stdout.write(`\n${partInOwnProcess(name)}`)
+}
+
+await main()

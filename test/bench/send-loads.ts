@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HttpConnection } from './http-connection.ts'
 import { Measure, until } from './measuring.ts'
-import { offer, Pool, seededRandom, sendRequest } from './sending.ts'
+import { offer, Pool, receiptRequest, seededRandom, sendRequest } from './sending.ts'
 import type { ClosedLoop, LoadResult, OpenLoop } from './workloads.ts'
 
 /** A message that has no answer after so long has failed. */
@@ -21,12 +21,17 @@ export async function closedLoop(load: ClosedLoop): Promise<LoadResult> {
       if (isOver || connection.isBroken) return
       underWay++
       connection.send(sendRequest(sender, number++), (reply) => {
-        underWay--
-        if (measure.good(reply)) {
-          measure.count()
-          measure.answered[index] = (measure.answered[index] ?? 0) + 1
+        const good = measure.good(reply)
+        const done = (isGood: boolean): void => {
+          underWay--
+          if (isGood) {
+            measure.count()
+            measure.answered[index] = (measure.answered[index] ?? 0) + 1
+          }
+          next()
         }
-        next()
+        if (good === undefined || load.receipts === undefined) return done(good !== undefined)
+        connection.send(receiptRequest(sender, good), (answer) => done(measure.good(answer) !== undefined))
       })
     }
     next()

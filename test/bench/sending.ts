@@ -1,6 +1,6 @@
 /** Sending messages: one at a time on a connection, or from a pool that grows when replies are late. */
 
-import { HttpConnection, requestText, type OnReply } from './http-connection.ts'
+import { HttpConnection, requestText, type OnReply, type Reply } from './http-connection.ts'
 import { messageText, type Sender } from './workloads.ts'
 
 /** Beyond so many requests under way, the next one fails: the server has long been overrun. */
@@ -17,6 +17,14 @@ export function sendRequest(sender: Sender, number: number): string {
   const room = encodeURIComponent(sender.roomId)
   const path = `/_matrix/client/v3/rooms/${room}/send/m.room.message/${run}.${nextTransaction++}`
   return requestText('PUT', path, sender.token, `{"msgtype":"m.text","body":"${messageText(number)}"}`)
+}
+
+/** The request that marks the message of that reply as read. */
+export function receiptRequest(sender: Sender, sent: Reply): string {
+  const eventId = /"event_id":"([^"]+)"/.exec(sent.body.toString('latin1'))?.[1] ?? ''
+  const room = encodeURIComponent(sender.roomId)
+  const path = `/_matrix/client/v3/rooms/${room}/receipt/m.read/${encodeURIComponent(eventId)}`
+  return requestText('POST', path, sender.token, '{}')
 }
 
 /** Connections of which each request takes a free one, or a new one. */

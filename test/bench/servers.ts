@@ -43,10 +43,10 @@ function clientOf(address: SocketAddress): Sql {
   )
 }
 
-/** A new PostgreSQL in a directory that is removed at the end, with the settings with which Troupe ships it. */
-export async function startDatabase(): Promise<BenchDatabase> {
+/** A new PostgreSQL in a directory that is removed at the end, with the settings with which Troupe ships it, but for those given. */
+export async function startDatabase(settings: Readonly<Record<string, string>> = {}): Promise<BenchDatabase> {
   const directory = join(root, '.tools', `bench-${process.pid}`)
-  const place = await findPlace(directory)
+  const place = await findPlace(directory, settings)
   await createCluster(place, () => {})
   await ensureRunning(place, () => {})
   const sql = clientOf(addressOf(place))

@@ -9,6 +9,8 @@ export interface Target {
   /** Processes whose processor time is counted. */
   readonly serverPid: number
   readonly postmasterPid: number
+  /** Further processes of the server, each counted by itself. */
+  readonly otherPids?: readonly number[]
 }
 
 export interface Sender {
@@ -35,6 +37,8 @@ export interface ClosedLoop extends Bounds {
   readonly senders: readonly Sender[]
   /** Goes on, uncounted, until so many messages were sent. */
   readonly least?: number
+  /** The sender marks each message as read before the next one; that counts as a part of it. */
+  readonly receipts?: true
 }
 
 /** Messages start at random times, `rate` in a second on average, whatever has become of those before. */

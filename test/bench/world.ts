@@ -118,18 +118,7 @@ export async function makeTroupeWorld(
   plan: WorldPlan,
   progress: (text: string) => void,
 ): Promise<TroupeWorld> {
-  progress(`${plan.users} users register`)
-  const users = await inParallel(range(0, plan.users), (user) => register(url, `bench${user}`))
-  const rooms = allRooms(plan)
-  progress(`${rooms.length} rooms are made`)
-  const roomIds = new Map<string, string>()
-  await inParallel(rooms, async (room) => {
-    const maker = at(users, room.members[0])
-    roomIds.set(room.name, await maker.createRoom({ preset: 'public_chat', name: room.name }))
-  })
-  const joins = rooms.flatMap((room) => room.members.slice(1).map((user) => ({ room, user })))
-  progress(`${joins.length} joins`)
-  await inParallel(joins, ({ room, user }) => at(users, user).join(roomIds.get(room.name) ?? ''))
+  const { users, world } = await makeMembers(url, plan, progress)
   progress(`one user joins ${readerRooms} rooms of ${readerMessages} messages`)
   const reader = await register(url, 'reader')
   await inParallel(range(0, readerRooms), async (index) => {
@@ -143,8 +132,29 @@ export async function makeTroupeWorld(
     for (let sent = 0; sent < readerMessages; sent++)
       await maker.text(roomId, `Message ${sent} of room ${index}`)
   })
+  return { ...world, reader: reader.token }
+}
+
+/** The same without the reader. */
+export async function makeMembers(
+  url: string,
+  plan: WorldPlan,
+  progress: (text: string) => void,
+): Promise<{ readonly users: readonly MatrixUser[]; readonly world: World }> {
+  progress(`${plan.users} users register`)
+  const users = await inParallel(range(0, plan.users), (user) => register(url, `bench${user}`))
+  const rooms = allRooms(plan)
+  progress(`${rooms.length} rooms are made`)
+  const roomIds = new Map<string, string>()
+  await inParallel(rooms, async (room) => {
+    const maker = at(users, room.members[0])
+    roomIds.set(room.name, await maker.createRoom({ preset: 'public_chat', name: room.name }))
+  })
+  const joins = rooms.flatMap((room) => room.members.slice(1).map((user) => ({ room, user })))
+  progress(`${joins.length} joins`)
+  await inParallel(joins, ({ room, user }) => at(users, user).join(roomIds.get(room.name) ?? ''))
   const tokens = users.map((user) => user.token)
-  return { ...worldOf(plan, tokens, roomIds), reader: reader.token }
+  return { users, world: worldOf(plan, tokens, roomIds) }
 }
 
 function at(users: readonly MatrixUser[], index: number | undefined): MatrixUser {

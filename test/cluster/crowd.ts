@@ -11,7 +11,7 @@ import { seededRandom } from '../support/manual-clock.ts'
 import { type MatrixUser, register } from '../support/matrix.ts'
 import { check, type Finding } from './checker.ts'
 import { Errands, moodType } from './errands.ts'
-import type { History } from './history.ts'
+import type { History, Send } from './history.ts'
 import type { Failure } from './persistence.ts'
 import { OwnerWatch, readEvents, readLog } from './stored.ts'
 import { Talker } from './talker.ts'
@@ -80,7 +80,8 @@ export class Crowd implements AsyncDisposable {
   readonly #talkers: readonly Talker[]
   readonly #errands: readonly Errands[]
   readonly #roomIds: readonly string[]
-  readonly #watch: OwnerWatch
+  #watch: OwnerWatch
+  #database: Database
   readonly #talks: readonly Promise<void>[]
   readonly #listens: readonly Promise<void>[]
   readonly #failed = Promise.withResolvers<never>()
@@ -108,6 +109,7 @@ export class Crowd implements AsyncDisposable {
     })
     // Not everybody who runs a crowd waits for this.
     this.#failed.promise.catch(() => {})
+    this.#database = options.database
     this.#watch = new OwnerWatch(options.database)
     this.#listens = this.#talkers.map((talker) => this.#guard(talker.listen()))
     const { errandMs } = options
@@ -218,6 +220,33 @@ export class Crowd implements AsyncDisposable {
     return performance.now() - sinceMs
   }
 
+  /** From now on this is the database; who owned what before is forgotten. */
+  watch(database: Database): void {
+    this.#watch[Symbol.dispose]()
+    this.#database = database
+    this.#watch = new OwnerWatch(database)
+  }
+
+  /** What has become of the messages that were acknowledged so far. */
+  async fates(): Promise<{ readonly kept: number; readonly lost: readonly Send[] }> {
+    const acknowledged = this.#talkers.flatMap(({ sends }) =>
+      sends.filter((send) => send.eventIds.length > 0),
+    )
+    const events = await readEvents(this.#database, this.#roomIds)
+    const stored = new Set(events.map((event) => event.eventId))
+    const lost = acknowledged.filter((send) => !send.eventIds.every((eventId) => stored.has(eventId)))
+    return { kept: acknowledged.length - lost.length, lost }
+  }
+
+  /** Messages whose acknowledgement came in that time. */
+  acknowledgedBetween(fromMs: number, toMs: number): number {
+    const isWithin = (atMs = -Infinity): boolean => atMs >= fromMs && atMs <= toMs
+    return this.#talkers.reduce(
+      (sum, { sends }) => sum + sends.filter((send) => isWithin(send.returnedAtMs)).length,
+      0,
+    )
+  }
+
   /** From now on the clients go to these gateways, dealt out in turn. */
   prefer(urls: readonly string[]): void {
     for (const [n, { user }] of this.#talkers.entries()) user.url = urls[n % urls.length] ?? user.url
@@ -269,7 +298,7 @@ export class Crowd implements AsyncDisposable {
     for (const talker of this.#talkers) talker.leave()
     await Promise.all(this.#listens)
     if (this.#failure !== undefined) throw this.#failure
-    const { database } = this.#options
+    const database = this.#database
     const states = await Promise.all(this.#talkers.map((talker) => talker.states()))
     return {
       sends: this.#talkers.flatMap((talker) => talker.sends),

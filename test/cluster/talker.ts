@@ -38,7 +38,8 @@ interface Messages {
 const timelineLimit = 4
 const syncFilter = JSON.stringify({ room: { timeline: { limit: timelineLimit } } })
 const longPollMs = 2000
-const attemptMs = 6000
+// Longer than a server may take to say that it cannot.
+const attemptMs = 15_000
 const defaultPatienceMs = 40_000
 const mentionShare = 0.2
 

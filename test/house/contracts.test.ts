@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { kindsSince } from '#actors/runtime/kind-versions.ts'
 import { root } from './sources.ts'
 
 /** The keys of `export type …Messages = { … }`, each once, in the order of the file. */
@@ -37,7 +38,10 @@ function declared(): string[] {
     if (!files.includes('messages.ts')) return []
     const kinds = messageKinds(readFileSync(join(actors, name, 'messages.ts'), 'utf8'))
     assert.ok(kinds.length > 0, `actors/${name}/messages.ts declares no type …Messages`)
-    return kinds.map((kind) => `${name}.${kind}`)
+    return kinds.map((kind) => {
+      const since = kindsSince[`${name}.${kind}`]
+      return since === undefined ? `${name}.${kind}` : `${name}.${kind} since ${since}`
+    })
   })
 }
 
@@ -47,7 +51,7 @@ test('actors/contracts.txt lists every kind of message, sorted, and nothing else
   const missing = wanted.split('\n').filter((kind) => !listed.split('\n').includes(kind))
   const stale = listed.split('\n').filter((kind) => !wanted.split('\n').includes(kind))
   const remedy =
-    'A new kind is read one release before it is sent (DESIGN.md §5); then change actors/contracts.txt to match.'
+    'Where a release was made without the kind, name the version in actors/runtime/kind-versions.ts; then change actors/contracts.txt to match.'
   assert.equal(
     listed,
     wanted,

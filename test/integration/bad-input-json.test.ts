@@ -226,6 +226,13 @@ describe('keys', () => {
     assert.deepEqual(content, { body: 'second' })
   })
 
+  test('a key that is written with an escape is not taken for one that somebody else has sent', async () => {
+    const theirs = '{"msgtype":"m.text","body":"x","org.example":{"a":1,"\\\\":2}}'
+    for (let i = 0; i < 3; i++) await sentContent(theirs)
+    const content = await sentContent('{"msgtype":"m.text","body":"x","org.example":{"a":1,"\\u0001":2}}')
+    assert.deepEqual(Object.keys(content['org.example'] as object).toSorted(), ['\u0001', 'a'])
+  })
+
   const odd =
     '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"hasOwnProperty":1,"toString":2}'
 

@@ -3,6 +3,7 @@
  * whether the process came through it well.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import assert from 'node:assert/strict'
 import type { Database } from '#storage/pool.ts'
 import { register, type Json, type MatrixUser } from './matrix.ts'
@@ -77,7 +78,7 @@ export async function askRaw(user: MatrixUser, request: RawRequest): Promise<Raw
 
 function parsed(text: string): Json {
   try {
-    const value: unknown = JSON.parse(text)
+    const value: unknown = parseJson(text)
     return typeof value === 'object' && value !== null ? (value as Json) : {}
   } catch {
     return {}

@@ -1,5 +1,6 @@
 /** A small Matrix client for tests: what a test needs to say, and what it was told, without a client library's own ideas. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import assert from 'node:assert/strict'
 
 export interface Answered<T> {
@@ -166,7 +167,7 @@ export async function request<T = Json>(
   const text = await response.text()
   return {
     status: response.status,
-    body: (text === '' ? {} : JSON.parse(text)) as T,
+    body: (text === '' ? {} : parseJson(text)) as T,
     headers: response.headers,
   }
 }

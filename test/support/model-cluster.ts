@@ -36,7 +36,8 @@ export class ModelCluster {
   states(): ShardState[] {
     return Array.from({ length: this.shardCount }, (_, shard) => {
       const owner = this.owners.get(shard)
-      return { shard, epoch: this.store.epochOf(shard), owner, alive: this.isAlive(owner) }
+      const ownerVersion = owner === undefined ? undefined : this.hosts.get(owner)?.version
+      return { shard, epoch: this.store.epochOf(shard), owner, ownerVersion, alive: this.isAlive(owner) }
     })
   }
 }

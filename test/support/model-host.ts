@@ -28,7 +28,12 @@ export class ModelWorld {
 
   /** Starts a host whose actors are counters. */
   async start(
-    options: Partial<CounterOptions> & { maxActivations?: number; sole?: boolean; weight?: number } = {},
+    options: Partial<CounterOptions> & {
+      maxActivations?: number
+      sole?: boolean
+      weight?: number
+      version?: string
+    } = {},
   ): Promise<ModelHost> {
     const cluster = new ModelClusterStore(this.cluster)
     const seed = this.#seed++
@@ -37,7 +42,7 @@ export class ModelWorld {
       clock: this.clock,
       random: seededRandom(seed * 7919),
       hostName: `host${seed}`,
-      version: 'test',
+      version: options.version ?? 'test',
       roles: ['actors'],
       shardCount: this.shardCount,
       definitions: [counterActor({ load: (context) => this.load(context), ...options })],

@@ -1,5 +1,6 @@
 /** The response as text, put together from texts; only what says something is in it. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
 import { formatRoomToken, placeBefore } from '#protocol/tokens/room-token.ts'
 import type { AccountDataItem } from '../own-state.ts'
@@ -124,7 +125,7 @@ function timelineAndState(
 
 /** NOTSPEC: `event_fields` are applied to events of rooms; of the rest nothing is left out. */
 function projected(events: string, project: (event: JsonObject) => JsonObject): string {
-  const list = JSON.parse(`[${events}]`) as JsonValue[]
+  const list = parseJson(`[${events}]`) as JsonValue[]
   return list.map((event) => JSON.stringify(isJsonObject(event) ? project(event) : event)).join(',')
 }
 

@@ -1,9 +1,10 @@
 /** Events as text for clients: each is serialised once per process, whoever reads it. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { clientEventJson } from '#protocol/events/client-format.ts'
 import type { Pdu } from '#protocol/events/pdu.ts'
 import { type Unsigned, unsignedText } from '#protocol/events/present.ts'
-import { isJsonObject, objectField, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
+import { isJsonObject, objectField, type JsonObject } from '#protocol/json/types.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import type { Room } from './room-infos.ts'
 
@@ -34,7 +35,7 @@ export class EventTexts {
     // An event's text changes once, when it is redacted.
     if (known?.json === event.json) return known.head
     // The cast states what was checked before the event was stored.
-    const pdu = JSON.parse(event.json) as Pdu
+    const pdu = parseJson(event.json) as Pdu
     const { head } = clientEventJson(room.rules, pdu, { eventId: event.eventId, roomId: room.roomId })
     if (this.#byNumber.size >= maxCached) this.#forgetOldest()
     this.#byNumber.set(event.nid, { json: event.json, head })
@@ -51,6 +52,6 @@ export class EventTexts {
 }
 
 function contentOf(event: StoredEvent): JsonObject {
-  const pdu = JSON.parse(event.json) as JsonValue
+  const pdu = parseJson(event.json)
   return (isJsonObject(pdu) && objectField(pdu, 'content')) || {}
 }

@@ -3,6 +3,7 @@
  * written per message; now and then the counts are stored with the position up to which they hold, to count on from there.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { stringField, type JsonValue, isJsonObject } from '#protocol/json/types.ts'
 import { type CompiledRuleset, evaluate } from '#protocol/push/evaluate.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
@@ -344,7 +345,7 @@ function readUpTo(unread: RoomUnread, thread: string): number {
 }
 
 function notesIn(text: string): Note[] {
-  const counts = JSON.parse(text) as JsonValue
+  const counts = parseJson(text)
   const notes = isJsonObject(counts) ? counts['notes'] : undefined
   if (!Array.isArray(notes)) return []
   return notes.flatMap((note: JsonValue) => {

@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net'
 import { connect } from 'node:tls'
+import { parseJson } from '#protocol/json/parse.ts'
 import { publicUrl } from '../../config/public-url.ts'
 import type { Config } from '../../config/schema.ts'
 import { localUrl } from '../look.ts'
@@ -104,7 +105,7 @@ async function examineWellKnown(config: Config): Promise<Finding[]> {
 /** Undefined where the text does not say it. */
 export function baseUrlOf(text: string): string | undefined {
   try {
-    const body = JSON.parse(text) as { readonly 'm.homeserver'?: { readonly base_url?: unknown } } | null
+    const body = parseJson(text) as { readonly 'm.homeserver'?: { readonly base_url?: unknown } } | null
     const url = body?.['m.homeserver']?.base_url
     return typeof url === 'string' ? url.replace(/\/+$/, '') : undefined
   } catch {

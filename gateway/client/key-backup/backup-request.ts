@@ -1,5 +1,6 @@
 /** What the endpoints of key backups share. Client-server API v1.19, "Server-side key backups". */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { z } from 'zod'
 import { MatrixError } from '#protocol/errors.ts'
 import { isRoomId, type RoomId } from '#protocol/ids/room-id.ts'
@@ -38,7 +39,7 @@ export function presentBackup(backup: KeyBackup): JsonObject {
   return {
     algorithm: backup.algorithm,
     // The cast is sound: the text of an object is stored.
-    auth_data: JSON.parse(backup.authData) as JsonObject,
+    auth_data: parseJson(backup.authData) as JsonObject,
     count: backup.count,
     etag: String(backup.etag),
     version: String(backup.version),
@@ -89,7 +90,7 @@ export function presentKey(key: BackedUpKey): JsonObject {
     forwarded_count: key.forwardedCount,
     is_verified: key.isVerified,
     // The cast is sound: the text of an object is stored.
-    session_data: JSON.parse(key.sessionData) as JsonObject,
+    session_data: parseJson(key.sessionData) as JsonObject,
   }
 }
 

@@ -3,6 +3,7 @@
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysdevice_signingupload
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { z } from 'zod'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import { canonicalJson } from '#protocol/json/canonical.ts'
@@ -67,7 +68,7 @@ async function replacesKeys(reads: Reads, userId: UserId, given: KeySet): Promis
   const present = await readCrossSigningKeys(reads, [userId])
   if (!present.some((key) => key.usage === 'master')) return false
   const texts = new Map(
-    present.map((key) => [key.usage, withoutSignatures(JSON.parse(key.json) as JsonObject)]),
+    present.map((key) => [key.usage, withoutSignatures(parseJson(key.json) as JsonObject)]),
   )
   return Object.entries(given).some(
     ([usage, key]) => texts.get(usage as CrossSigningUsage) !== withoutSignatures(key),

@@ -3,6 +3,7 @@
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3keysquery
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { z } from 'zod'
 import { MatrixError } from '#protocol/errors.ts'
 import { isUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
@@ -69,7 +70,7 @@ function deviceKeysOf(
 
 function present({ userId, deviceId, displayName, keys }: DeviceKeys, index: SignatureIndex): JsonObject {
   // The cast is sound: device keys are stored as the JSON text of an object.
-  const signed = index.signed(JSON.parse(keys) as JsonObject, userId, deviceId)
+  const signed = index.signed(parseJson(keys) as JsonObject, userId, deviceId)
   return displayName === undefined ? signed : { ...signed, unsigned: { device_display_name: displayName } }
 }
 
@@ -81,7 +82,7 @@ function crossSigningOf(keys: readonly CrossSigningKey[], viewer: UserId, index:
         .filter((key) => key.usage === usage && (usage !== 'user_signing' || key.userId === viewer))
         .map((key) => {
           // The cast is sound: keys are stored as the JSON text of an object.
-          const object = JSON.parse(key.json) as JsonObject
+          const object = parseJson(key.json) as JsonObject
           const [publicKey] = Object.values(objectField(object, 'keys') ?? {})
           const target = typeof publicKey === 'string' ? publicKey : ''
           return [key.userId, index.signed(object, key.userId, target)]

@@ -1,5 +1,6 @@
 /** Names and values of profile fields. Client-server API v1.19, "Profiles". */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { isNamespacedIdentifier } from '#protocol/ids/identifier-grammar.ts'
 import { isUserId, serverOf, type UserId } from '#protocol/ids/user-id.ts'
@@ -64,7 +65,7 @@ async function readLocalProfile(reads: Services['reads'], userId: UserId): Promi
   const [account, fields] = await Promise.all([readAccount(reads, userId), readProfile(reads, userId)])
   if (account === undefined || account.deactivatedAt !== undefined) throw noProfile()
   // The cast is sound: the column holds JSON that this program wrote.
-  return Object.fromEntries([...fields].map(([key, text]) => [key, JSON.parse(text) as JsonValue]))
+  return Object.fromEntries([...fields].map(([key, text]) => [key, parseJson(text)]))
 }
 
 function noProfile(): MatrixError {

@@ -3,6 +3,7 @@
  * read for a whole page in a few statements.
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { clientEventJson, joinClientEvent } from '#protocol/events/client-format.ts'
 import type { Pdu } from '#protocol/events/pdu.ts'
 import { unsignedText, type Unsigned } from '#protocol/events/present.ts'
@@ -189,7 +190,7 @@ function eventText(
   const { txn } = event
   const isOwn = txn !== undefined && event.sender === requester.userId && txn.deviceId === requester.deviceId
   // The cast is sound: what is stored was built or checked as a Pdu.
-  const pdu = JSON.parse(event.json) as Pdu
+  const pdu = parseJson(event.json) as Pdu
   const text = clientEventJson(sight.rules, pdu, { eventId: event.eventId, roomId: sight.room.roomId })
   const extra = unsignedText({
     ...unsigned,

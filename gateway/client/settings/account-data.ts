@@ -1,5 +1,6 @@
 /** Account data as the endpoints give and take it. */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import { isIdText } from '#protocol/ids/limits.ts'
 import { isRoomId, type RoomId } from '#protocol/ids/room-id.ts'
@@ -41,7 +42,7 @@ export async function getAccountData(
   if (item.roomId === '' && item.type === pushRulesType) return shownPushRules(userId, parseRules(text))
   if (text === undefined) throw new MatrixError('M_NOT_FOUND', 'There is no such account data.')
   // The cast is sound: only objects are stored.
-  return JSON.parse(text) as JsonObject
+  return parseJson(text) as JsonObject
 }
 
 /** What is stored of a user's push rules. */
@@ -51,7 +52,7 @@ export async function readStoredRules(reads: Reads, userId: UserId): Promise<Sto
 
 function parseRules(text: string | undefined): StoredRules | undefined {
   // The cast is sound: what stands under this type was written by the push rule operations alone.
-  return text === undefined ? undefined : (JSON.parse(text) as StoredRules)
+  return text === undefined ? undefined : (parseJson(text) as StoredRules)
 }
 
 /** All rules, as `GET /pushrules/` and the account data event have them. */

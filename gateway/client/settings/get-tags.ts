@@ -3,6 +3,7 @@
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3useruseridroomsroomidtags
  */
 
+import { parseJson } from '#protocol/json/parse.ts'
 import { objectField, type JsonObject } from '#protocol/json/types.ts'
 import { readAccountData } from '#storage/users/account-data.ts'
 import { defineEndpoint } from '../../http/endpoint.ts'
@@ -23,7 +24,7 @@ export const endpoint = defineEndpoint({
     const { params, reads, requester } = context
     const text = await readAccountData(reads, requester.userId, { roomId: roomIdIn(params), type: 'm.tag' })
     // The cast is sound: only objects are stored.
-    const content = JSON.parse(text ?? '{}') as JsonObject
+    const content = parseJson(text ?? '{}') as JsonObject
     return { tags: objectField(content, 'tags') ?? {} }
   },
 })
