@@ -117,6 +117,30 @@ test('who finds a host dead tells the others, so that nobody waits for his own l
   assert.equal(owned, 16)
 })
 
+test('what a hung host should claim is claimed by another after a second, and stays there until its lease is over', async () => {
+  const world = new ModelWorld(16)
+  const [a, b, c] = [await world.start(), await world.start(), await world.start()]
+  await world.clock.advance(8000)
+  b.cluster.unreachable = true
+  await kill(world, c)
+  const hung = b.host.ownedShards.length
+  await world.clock.advance(2000)
+  const all = a.host.ownedShards.length
+  assert.equal(all, 16 - hung)
+  const epochs = world.cluster.states().filter(({ owner }) => owner === a.host.hostId)
+  await world.clock.advance(1500)
+  assert.deepEqual(
+    world.cluster.states().filter(({ owner }) => owner === a.host.hostId),
+    epochs,
+    'nothing goes to and fro meanwhile',
+  )
+  await world.clock.advance(3000)
+  assert.equal(a.host.ownedShards.length, 16)
+  b.cluster.unreachable = false
+  await world.clock.advance(15_000)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 8])
+})
+
 test('a drain fails no request, and every addition counts once', async () => {
   const world = new ModelWorld(16)
   const [a, b] = await two(world)
@@ -288,4 +312,12 @@ test('a host that learns that its lease has expired comes back as a new host at 
   await world.clock.advance(1500)
   assert.notEqual(host.hostId, before)
   assert.equal(host.ownedShards.length, 8)
+})
+
+test('a host whose lease is over serves nothing, before it knows whether it can come back', async () => {
+  const world = new ModelWorld(8)
+  const a = await world.start()
+  a.cluster.unreachable = true
+  await world.clock.advance(5100)
+  assert.deepEqual(a.host.ownedShards, [])
 })

@@ -12,6 +12,7 @@
 
 import type { Bus, BusSubscription } from '../bus/bus.ts'
 import { ownershipSubject } from '../bus/subjects.ts'
+import { leaseMs } from '#storage/cluster/leases.ts'
 import { delay, type Clock, type Random, type Timer } from './clock.ts'
 import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
 import type { Directory } from './directory.ts'
@@ -46,6 +47,10 @@ const restlessMs = 250
 const calmMs = 1000
 const calmMsPerHost = 125
 const minLookMs = 50
+/** A shard that has been free for so long is claimed by whoever can, for the host that lacks it may be hung and its lease still hold. */
+const overdueMs = 1000
+/** After that the balance waits until such a lease is over. */
+const unbalancedMs = leaseMs
 /** How long a shard that is given up may take to let its decisions become durable. */
 const leaveLimitMs = 3000
 
@@ -59,6 +64,9 @@ export class Ownership {
   #draining = false
   #stopped = false
   #raising = false
+  /** Since when each shard has been seen without an owner, monotonic. */
+  readonly #freeSince = new Map<number, number>()
+  #balancesAtMs = Number.NEGATIVE_INFINITY
   /** At the last look a shard had to change hands. */
   #restless = false
   /** Dead owners that were seen at the last look: the others have been told of them. */
@@ -209,9 +217,13 @@ export class Ownership {
   /** Claims or gives up. Returns the milliseconds until the next look. */
   async #follow(survey: Survey): Promise<number> {
     const { hostId } = this.lease
-    const plan = planFor(survey, hostId, Math.floor(this.#options.random.fraction() * survey.shards.length))
+    const nowMs = this.#options.clock.monotonic()
+    const start = Math.floor(this.#options.random.fraction() * survey.shards.length)
+    const overdue = this.#overdue(survey, nowMs)
+    const plan = planFor(survey, hostId, start, overdue)
+    if (plan.claim.some(({ shard }) => overdue.has(shard))) this.#balancesAtMs = nowMs + unbalancedMs
     if (plan.claim.length > 0) await this.#claim(plan.claim)
-    else if (plan.giveUp > 0) {
+    else if (plan.giveUp > 0 && (nowMs >= this.#balancesAtMs || isDraining(survey, hostId))) {
       const lanes = this.#options.shards.lanes.slice(0, plan.giveUp)
       await this.#giveUp(lanes.map((lane) => lane.shard))
     }
@@ -223,6 +235,16 @@ export class Ownership {
   #calmMs(lookers: number): number {
     const ms = lookers < 2 ? calmMs : Math.min(calmMs, calmMsPerHost * lookers)
     return ms * (0.75 + this.#options.random.fraction() / 2)
+  }
+
+  /** Shards that have been free for too long. */
+  #overdue(survey: Survey, nowMs: number): ReadonlySet<number> {
+    const overdue = new Set<number>()
+    for (const { shard, alive } of survey.shards) {
+      if (alive) this.#freeSince.delete(shard)
+      else if (nowMs - this.#freeSince.getOrInsert(shard, nowMs) >= overdueMs) overdue.add(shard)
+    }
+    return overdue
   }
 
   #tellOfDead(survey: Survey): void {
@@ -272,4 +294,8 @@ export class Ownership {
       reportShard({ shard: -1, epoch: 0, what: 'error', error })
     }
   }
+}
+
+function isDraining(survey: Survey, hostId: string): boolean {
+  return survey.hosts.some((host) => host.hostId === hostId && host.draining)
 }

@@ -79,6 +79,15 @@ test('free shards are claimed up to the share, from the place that was given', (
   )
 })
 
+test('what is overdue is claimed beyond the share, but not by a host that drains', () => {
+  const owned = { a: 3, b: 1 }
+  const claimed = (host: string, options: SurveyOptions = {}): number[] =>
+    planFor(survey(owned, options), host, 0, new Set([6, 7])).claim.map(({ shard }) => shard)
+  assert.deepEqual(claimed('a'), [4, 6, 7])
+  assert.deepEqual(claimed('b'), [4, 5, 6, 7].slice(0, 4))
+  assert.deepEqual(claimed('a', { draining: ['a'] }), [])
+})
+
 test('nobody gives up a shard while one is free', () => {
   assert.equal(planFor(survey({ a: 6, b: 1 }), 'a', 0).giveUp, 0)
 })

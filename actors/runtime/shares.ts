@@ -9,7 +9,7 @@ import type { ShardState, Survey } from './cluster-store.ts'
 export const actorRole = 'actors'
 
 export interface Plan {
-  /** Shards that may be claimed, as many as are missing to this host's share. */
+  /** Shards that may be claimed: as many as are missing to this host's share, and what is overdue. */
   readonly claim: readonly ShardState[]
   /** How many of its shards this host should give up now. */
   readonly giveUp: number
@@ -25,6 +25,8 @@ export interface Plan {
  */
 export const movesAtOnce = 4
 
+const nothing: ReadonlySet<number> = new Set()
+
 /** A host that may own shards, with what it has and what it should have. */
 interface Member {
   readonly hostId: string
@@ -34,9 +36,15 @@ interface Member {
 
 /**
  * What a host does about a survey. While shards are free those who lack some take them, and nobody gives any up; then those who have more
- * than their share give up a few. `start` says where it begins to claim: elsewhere than the others.
+ * than their share give up a few. `start` says where it begins to claim: elsewhere than the others. What is `overdue` nobody else seems to
+ * take, and may be claimed beyond the share: the host that lacks it may be hung.
  */
-export function planFor(survey: Survey, hostId: string, start: number): Plan {
+export function planFor(
+  survey: Survey,
+  hostId: string,
+  start: number,
+  overdue: ReadonlySet<number> = nothing,
+): Plan {
   const owned = countOwned(survey)
   const shares = sharesOf(survey)
   const free = survey.shards.filter((shard) => !shard.alive)
@@ -45,7 +53,9 @@ export function planFor(survey: Survey, hostId: string, start: number): Plan {
   const excess = shares.size === 0 ? new Map<string, number>() : excessOf(owned, shares)
   const isActor = (host: Survey['hosts'][number]): boolean => host.roles.includes(actorRole)
   return {
-    claim: rotated(free, start).slice(0, missing),
+    claim: rotated(free, start).filter(
+      ({ shard }, at) => shares.has(hostId) && (at < missing || overdue.has(shard)),
+    ),
     giveUp: free.length > 0 ? 0 : (dealtOut(excess, movesAtOnce).get(hostId) ?? 0),
     restless: shares.size > 0 && (free.length > 0 || excess.size > 0),
     lookers: survey.hosts.filter(isActor).length,

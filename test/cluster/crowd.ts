@@ -204,18 +204,21 @@ export class Crowd implements AsyncDisposable {
       void this.#guard(talker.say(roomId).then((eventId) => void said.push({ roomId, eventId })))
     }
     const unheard = (): string[] =>
-      this.#talkers
-        .filter((talker) =>
-          said.some(
+      this.#talkers.flatMap((talker) =>
+        said
+          .filter(
             ({ roomId, eventId }) => talker.roomIds.includes(roomId) && !talker.knows(roomId, [eventId]),
+          )
+          .map(
+            ({ roomId, eventId }) =>
+              `${talker.userId}: ${eventId} of ${roomId} (its last sync: ${talker.syncAge()})`,
           ),
-        )
-        .map(({ userId }) => userId)
+      )
     await this.until(
       () => said.length === this.#roomIds.length && unheard().length === 0,
       limitMs,
       () =>
-        `${said.length} of ${this.#roomIds.length} rooms accept messages; [${unheard().join(', ')}] did not hear all`,
+        `${said.length} of ${this.#roomIds.length} rooms accept messages; unheard: ${unheard().join(', ')}`,
     )
     return performance.now() - sinceMs
   }

@@ -87,7 +87,7 @@ type Outcome<T> =
 /** `fetch` says no more than that it failed; its cause says how. */
 function whyOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
-  return cause === undefined ? String(error) : `${String(error)} (${String(cause)})`
+  return cause instanceof Error ? `${String(error)} (${String(cause)})` : String(error)
 }
 
 async function attempt<T>(user: MatrixUser, call: Call, attemptMs: number): Promise<Outcome<T>> {

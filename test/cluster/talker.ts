@@ -95,9 +95,9 @@ export class Talker {
     return { client: this.userId, heard: this.#heard }
   }
 
-  /** Its present token; undefined before the first sync. */
-  get token(): string | undefined {
-    return this.#since
+  /** When its last sync that was answered began, and its token, for people. */
+  syncAge(): string {
+    return `${(performance.now() - this.syncedAtMs).toFixed(0)} ms ago at ${this.user.url}, now at ${this.#since}`
   }
 
   /** Sends until `hush`. Rejects when the server refuses what it must accept. */

@@ -80,3 +80,9 @@ test('rows that were taken up before the database lost commits are not gone on f
   incarnation = 2
   await assert.rejects(carried.readHeads(), { name: 'Discarded' })
 })
+
+test('what the feed has proven does not take back what Postgres has said', async () => {
+  const carried = new CarriedRows(hostWith({ heads: () => 5, proven: () => 3 }), userId, () => {})
+  await carried.readHeads()
+  assert.deepEqual(carried.headsInMemory(), [5])
+})

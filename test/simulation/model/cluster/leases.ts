@@ -1,0 +1,60 @@
+/** Models `storage/cluster/leases.ts`: leases by the server's clock, and a lock that dies with its session. */
+
+import type * as real from '#storage/cluster/leases.ts'
+import { access, asked } from '../access.ts'
+
+export const leaseMs: typeof real.leaseMs = 5000
+
+export const registerHost: typeof real.registerHost = (session, host) =>
+  asked(session, (_tables, server) => {
+    server.locks.set(host.hostId, access(session).connection)
+    const expiresAtMs = server.nowMs + leaseMs
+    server.change((tables) => tables.hosts.set(host.hostId, { ...host, draining: false, expiresAtMs }))
+  })
+
+export const renewHost: typeof real.renewHost = (session, hostId) =>
+  asked(session, (now, server) => {
+    const host = now.hosts.get(hostId)
+    if (host === undefined || host.expiresAtMs <= server.nowMs) return false
+    const expiresAtMs = server.nowMs + leaseMs
+    server.change((tables) => {
+      const renewed = tables.hosts.get(hostId)
+      if (renewed !== undefined) renewed.expiresAtMs = expiresAtMs
+    })
+    if (server.locks.get(hostId)?.isOpen !== true) server.locks.set(hostId, access(session).connection)
+    return true
+  })
+
+export const setDraining: typeof real.setDraining = (session, hostId, draining) =>
+  asked(session, (now, server) => {
+    server.change((tables) => {
+      const host = tables.hosts.get(hostId)
+      if (host !== undefined) host.draining = draining
+    })
+    return now.hosts.has(hostId)
+  })
+
+export const listHosts: typeof real.listHosts = (reads) =>
+  asked(reads, (tables, server) =>
+    [...tables.hosts.values()].map((host) => ({
+      ...host,
+      alive: host.expiresAtMs > server.nowMs,
+      renewedMsAgo: server.nowMs - (host.expiresAtMs - leaseMs),
+      shards: tables.shards.filter(({ owner }) => owner === host.hostId).length,
+    })),
+  )
+
+export const unregisterHost: typeof real.unregisterHost = (session, hostId) =>
+  asked(session, (_tables, server) => {
+    server.change((tables) => tables.hosts.delete(hostId))
+    server.locks.delete(hostId)
+  })
+
+export const forgetOtherHosts: typeof real.forgetOtherHosts = (session, hostId) =>
+  asked(session, (_tables, server) =>
+    server.change((tables) => {
+      for (const other of tables.hosts.keys()) if (other !== hostId) tables.hosts.delete(other)
+    }),
+  )
+
+export const forgetDeadHosts: typeof real.forgetDeadHosts = async () => {}

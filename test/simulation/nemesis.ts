@@ -1,0 +1,144 @@
+/** Carries out what goes wrong, and puts it right again. */
+
+import type { Process } from './kernel.ts'
+import type { Fault } from './script.ts'
+import type { World } from './world.ts'
+
+const failOverMs = 300
+/** So long before a process goes on something changes that it cannot know of. Milliseconds. */
+const touchMs = 300
+/** When a process is asked after it has gone on. Milliseconds. */
+const probesMs = [1, 2, 3, 4, 5, 8, 30, 150]
+
+export class Nemesis {
+  readonly #world: World
+  readonly #undo = new Set<() => void>()
+  /** Hosts that are to come back. */
+  #returning = 0
+  #isOver = false
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  strike(fault: Fault): void {
+    const world = this.#world
+    world.trace(() => `fault ${JSON.stringify(fault)}`)
+    switch (fault.kind) {
+      case 'crash': {
+        const host = pick(world.hosts, fault.host)
+        host?.process.kill()
+        return this.#back(fault.backAfterMs)
+      }
+      case 'drain':
+        return this.#drain(fault.host, fault.backAfterMs)
+      case 'join':
+        return world.hosts.length < 4 ? this.#back(0) : undefined
+      case 'pause':
+        return this.#pause(fault)
+      case 'cutFromBus':
+        return this.#forAWhile(fault, (process, on) => world.network.cut(process, on))
+      case 'cutFromDatabase':
+        return this.#forAWhile(fault, (process, on) =>
+          on ? world.server.cutOff.add(process) : world.server.cutOff.delete(process),
+        )
+      case 'gatewayCrash':
+        pick(world.gateways, fault.gateway)?.process.kill()
+        return this.#later(200, () => void this.#startGateway())
+      case 'busDown':
+        world.network.setDown(true)
+        return this.#later(fault.ms, () => world.network.setDown(false))
+      case 'databaseRestart':
+        world.server.stop()
+        return this.#later(fault.ms, () => world.server.start())
+      case 'failOver':
+        return this.#failOver(fault.lostChanges)
+      case 'clock': {
+        const process = pick(this.#processes(), fault.process)
+        if (process !== undefined) process.skewMs = fault.skewMs
+      }
+    }
+  }
+
+  /** Ends every fault at once, and sees to it that there are hosts and gateways. */
+  heal(): void {
+    this.#isOver = true
+    for (const undo of this.#undo) undo()
+    this.#undo.clear()
+    if (this.#world.hosts.length + this.#returning === 0) this.#back(0)
+    if (this.#world.gateways.length === 0) void this.#startGateway()
+  }
+
+  #processes(): Process[] {
+    return [...this.#world.hosts, ...this.#world.gateways].map(({ process }) => process)
+  }
+
+  #forAWhile(
+    fault: { readonly process: number; readonly ms: number },
+    set: (process: Process, on: boolean) => void,
+  ): void {
+    const process = pick(this.#processes(), fault.process)
+    if (process === undefined) return
+    set(process, true)
+    this.#later(fault.ms, () => set(process, false))
+  }
+
+  /** Whoever was away does not know what happened meanwhile, and is asked about it as soon as he is back. */
+  #pause(fault: Extract<Fault, { kind: 'pause' }>): void {
+    const world = this.#world
+    const process = pick(this.#processes(), fault.process)
+    if (process === undefined) return
+    process.pause()
+    const probe = (): void => world.people.probe(world.hosts.find((one) => one.process === process))
+    world.kernel.after(fault.ms - touchMs, () => world.people.touch())
+    for (const beforeMs of [100, 20]) world.kernel.after(fault.ms - beforeMs, probe)
+    this.#later(fault.ms, () => {
+      process.resume()
+      for (const afterMs of probesMs) world.kernel.after(afterMs, probe)
+    })
+  }
+
+  /** Does something after a while, or when peace is made. */
+  #later(ms: number, run: () => void): void {
+    const once = (): void => {
+      if (this.#undo.delete(once)) run()
+    }
+    this.#undo.add(once)
+    this.#world.kernel.after(ms, once)
+  }
+
+  #back(afterMs: number): void {
+    this.#returning++
+    this.#later(afterMs, () => {
+      void this.#world.startHost().then(() => this.#returning--)
+    })
+  }
+
+  #drain(index: number, backAfterMs: number): void {
+    const host = pick(this.#world.hosts, index)
+    if (host === undefined) return
+    void host.leave()
+    // One that does not come to an end is killed, as a supervisor does it.
+    this.#world.kernel.after(10_000, () => host.process.kill())
+    this.#back(backAfterMs)
+  }
+
+  #failOver(lostChanges: number): void {
+    const { lostEvents, server } = this.#world
+    const before = new Set(server.tables.eventIds.keys())
+    server.stop()
+    server.failOver(lostChanges)
+    lostEvents.lose(before)
+    this.#world.lastFailOverMs = this.#world.kernel.nowMs
+    this.#later(failOverMs, () => server.start())
+  }
+
+  async #startGateway(): Promise<void> {
+    if (this.#isOver && this.#world.gateways.length > 0) return
+    await this.#world.startGateway()
+  }
+}
+
+function pick<T>(list: readonly T[], index: number): T | undefined {
+  return list[index % Math.max(1, list.length)]
+}

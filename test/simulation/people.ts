@@ -1,0 +1,311 @@
+/** What people do in a run, and the history of it: each request with its times and its outcome. */
+
+import { MatrixError } from '#protocol/errors.ts'
+import type { EventId } from '#protocol/ids/event-id.ts'
+import type { RoomId } from '#protocol/ids/room-id.ts'
+import type { UserId } from '#protocol/ids/user-id.ts'
+import { txnKey } from '#storage/txn-key.ts'
+import { checkSpread } from './check-answers.ts'
+import type { Action } from './script.ts'
+import { eventsOf, membershipOf } from './truth.ts'
+import type { Entrance } from './cluster.ts'
+import type { World } from './world.ts'
+
+/** What became of something asked: `unknown` may have been carried out or not. */
+export type Outcome = 'open' | 'done' | 'refused' | 'unknown'
+
+export interface Asked {
+  readonly what:
+    | 'send'
+    | 'topic'
+    | 'toDevice'
+    | 'accountData'
+    | 'profile'
+    | 'deviceKeys'
+    | 'member'
+    | 'receipt'
+  readonly userId: UserId
+  readonly roomId: RoomId | undefined
+  readonly invokedMs: number
+  endedMs: number
+  /** Whether it was asked again until there was an answer. */
+  insists: boolean
+  outcome: Outcome
+  /** Ids of the events that it was answered with. */
+  readonly eventIds: string[]
+  /** Names the effect: a transaction, a message's number, the value set. */
+  readonly key: string
+}
+
+const attempts = 12
+const usersDevice = 'D0'
+
+export class People {
+  readonly history: Asked[] = []
+  /** Who has asked for what the database refuses. */
+  readonly poisoned = new Set<string>()
+  readonly #world: World
+  readonly #beside: Promise<void>[] = []
+  #isOver = false
+  #made = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Carries a step out; resolves when its outcome is known or it has been given up. */
+  async act(action: Action): Promise<void> {
+    const userId = this.#world.userOf(action.person)
+    switch (action.kind) {
+      case 'send':
+        return this.#send(userId, action)
+      case 'topic':
+        return this.#topic(userId, action)
+      case 'member':
+        return this.#member(userId, action)
+      case 'receipt':
+        return this.#receipt(userId, action.room)
+      case 'toDevice':
+        return this.#toDevice(userId, action.target)
+      case 'accountData':
+        return this.#accountData(userId, action.value)
+      case 'profile':
+        return this.#profile(userId, action.value)
+      case 'deviceKeys':
+        return this.#deviceKeys(userId)
+      case 'poison':
+        return this.#poison(userId)
+    }
+  }
+
+  async #send(sender: UserId, action: Extract<Action, { kind: 'send' }>): Promise<void> {
+    const n = this.#made++
+    const roomId = this.#world.roomOf(action.room)
+    const txnId = `t${n}`
+    const body = {
+      sender,
+      deviceId: usersDevice,
+      txnId,
+      type: 'm.room.message',
+      content: { body: `m${n}`, msgtype: 'm.text' },
+    }
+    const key = txnKey({ roomId, userId: sender, deviceId: usersDevice }, txnId)
+    const asked = this.#begin('send', { userId: sender, roomId, key })
+    await this.#insist(asked, action.gaveUp ? 1 : attempts, async () => {
+      const { eventId } = await this.#world.request((ask) =>
+        ask.ask('room', roomId, 'send', body, { timeoutMs: 5000 }),
+      )
+      this.#answered(asked, eventId)
+      // Whoever has had an answer may ask once more, if only to be sure.
+      if (this.#world.loses('trust')) {
+        const again = await this.#world.request((ask) =>
+          ask.ask('room', roomId, 'send', body, { timeoutMs: 5000 }),
+        )
+        this.#answered(asked, again.eventId)
+      }
+    })
+  }
+
+  #topic(sender: UserId, action: Extract<Action, { kind: 'topic' }>): Promise<void> {
+    return this.#setTopic(sender, this.#world.roomOf(action.room), `topic ${action.value}`)
+  }
+
+  async #setTopic(sender: UserId, roomId: RoomId, topic: string, through?: Entrance): Promise<void> {
+    const body = { sender, type: 'm.room.topic', stateKey: '', content: { topic } }
+    const asked = this.#begin('topic', { userId: sender, roomId, key: topic })
+    await this.#insist(asked, attempts, async () => {
+      const { eventId } = await this.#world.request(
+        (ask) => ask.ask('room', roomId, 'state', body, { timeoutMs: 5000 }),
+        through,
+      )
+      this.#answered(asked, eventId)
+    })
+  }
+
+  /** Gives every room another topic, through its owner, so that nobody else hears of it by the request. */
+  touch(): void {
+    if (this.#isOver) return
+    const { tables } = this.#world.server
+    for (const roomId of this.#world.rooms) {
+      const sender = this.#world.users.find((userId) => membershipOf(tables, roomId, userId) === 'join')
+      if (sender !== undefined)
+        this.#go(this.#setTopic(sender, roomId, `topic ${this.#made++}`, this.#world.ownerOf(roomId)))
+    }
+  }
+
+  /** Asks one process for what was the topic before the present one: that it is so already is not true. */
+  probe(entrance: Entrance | undefined): void {
+    if (this.#isOver || entrance === undefined) return
+    for (const roomId of this.#world.rooms) {
+      const topics = eventsOf(this.#world.server.tables, roomId).filter(({ type }) => type === 'm.room.topic')
+      const before = topics.at(-2)
+      if (before === undefined) continue
+      // The casts state what a stored event has.
+      const { content } = JSON.parse(before.json) as { readonly content: { readonly topic: string } }
+      const sender = before.sender as UserId
+      const asked = this.#begin('topic', { userId: sender, roomId, key: content.topic })
+      const body = { sender, type: 'm.room.topic', stateKey: '', content }
+      this.#go(
+        this.#insist(asked, 1, async () => {
+          const { eventId } = await this.#world.request(
+            (ask) => ask.ask('room', roomId, 'state', body, { timeoutMs: 5000 }),
+            entrance,
+          )
+          this.#answered(asked, eventId)
+        }),
+      )
+    }
+  }
+
+  /** Resolves when what was begun beside the script has come to an end. */
+  async settled(): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#beside)
+  }
+
+  #go(work: Promise<void>): void {
+    this.#beside.push(work)
+  }
+
+  async #member(sender: UserId, action: Extract<Action, { kind: 'member' }>): Promise<void> {
+    const roomId = this.#world.roomOf(action.room)
+    const own = action.action === 'join' || action.action === 'leave'
+    const target = own ? sender : this.#world.userOf(action.target)
+    const body = { sender, target, action: action.action, profile: {} }
+    const asked = this.#begin('member', { userId: sender, roomId, key: `${action.action} ${target}` })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('room', roomId, 'membership', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  async #receipt(userId: UserId, room: number): Promise<void> {
+    const roomId = this.#world.roomOf(room)
+    const { tables } = this.#world.server
+    const messages = eventsOf(tables, roomId).filter((event) => event.type === 'm.room.message')
+    const event = messages.at(-1 - Math.floor(this.#world.random.fraction() * 3))
+    if (event === undefined || membershipOf(tables, roomId, userId) !== 'join') return
+    // The cast is sound: it is the id of a stored event.
+    const eventId = event.eventId as EventId
+    const body = { userId, receiptType: 'm.read', threadId: '', eventId, ts: 1 } as const
+    const asked = this.#begin('receipt', { userId, roomId, key: eventId })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('room', roomId, 'receipt', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  async #toDevice(sender: UserId, person: number): Promise<void> {
+    const n = this.#made++
+    const target = this.#world.userOf(person)
+    const key = txnKey(
+      { endpoint: 'to-device', roomId: '', userId: sender, deviceId: usersDevice },
+      `d${n} ${target}`,
+    )
+    const body = { sender, type: 'sim.message', txnKey: key, messages: { '*': { n } } }
+    const asked = this.#begin('toDevice', { userId: target, roomId: undefined, key: String(n) })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('user', target, 'deliver', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  async #accountData(userId: UserId, value: number): Promise<void> {
+    const body = { type: 'sim.data', content: { value } }
+    const asked = this.#begin('accountData', { userId, roomId: undefined, key: String(value) })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('user', userId, 'putAccountData', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  async #profile(userId: UserId, value: number): Promise<void> {
+    const body = { key: 'displayname', value: `Name ${value}` }
+    const asked = this.#begin('profile', { userId, roomId: undefined, key: body.value })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('user', userId, 'putProfile', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  /** Uploads new device keys; the client is answered when every room has been told. */
+  async #deviceKeys(userId: UserId): Promise<void> {
+    const n = this.#made++
+    const deviceKeys = {
+      user_id: userId,
+      device_id: usersDevice,
+      algorithms: ['sim'],
+      keys: { [`sim:${n}`]: 'key' },
+      signatures: {},
+    }
+    const asked = this.#begin('deviceKeys', { userId, roomId: undefined, key: String(n) })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) =>
+        ask.ask('user', userId, 'uploadKeys', { deviceId: usersDevice, deviceKeys }, { timeoutMs: 5000 }),
+      )
+      await this.#world.request((ask) => ask.ask('user', userId, 'spread', {}, { timeoutMs: 5000 }))
+      checkSpread(this.#world, asked)
+    })
+  }
+
+  /** Asks for what the database refuses for its content. Only this fails, whatever goes with it. */
+  async #poison(userId: UserId): Promise<void> {
+    const n = this.#made++
+    this.poisoned.add(userId)
+    const body = { deviceId: usersDevice, displayName: `${n} \u0000` }
+    await this.#world
+      .request((ask) => ask.ask('user', userId, 'setDeviceName', body, { timeoutMs: 5000 }))
+      .then(
+        () => this.#world.found('refusal', 'what the database cannot store was answered as if it had'),
+        (error: unknown) => this.#world.trace(() => `${userId} poison ${n}: ${String(error)}`),
+      )
+  }
+
+  #begin(what: Asked['what'], of: { userId: UserId; roomId: RoomId | undefined; key: string }): Asked {
+    const asked: Asked = {
+      what,
+      ...of,
+      invokedMs: this.#world.kernel.nowMs,
+      endedMs: Number.POSITIVE_INFINITY,
+      insists: false,
+      outcome: 'open',
+      eventIds: [],
+    }
+    this.history.push(asked)
+    return asked
+  }
+
+  /** An answer names what is committed, whoever gave it. */
+  #answered(asked: Asked, eventId: string): void {
+    asked.eventIds.push(eventId)
+    if (this.#world.server.tables.eventIds.has(eventId) || this.#world.lostEvents.has(eventId)) return
+    this.#world.found(
+      'uncommitted',
+      `${asked.what} ${asked.key} was answered with ${eventId}, which is not committed`,
+    )
+  }
+
+  /** Asks until there is an answer that says what became of it. */
+  async #insist(asked: Asked, tries: number, run: () => Promise<void>): Promise<void> {
+    const world = this.#world
+    asked.insists = tries > 1
+    for (let i = 0; i < tries; i++) {
+      try {
+        await run()
+        asked.outcome = 'done'
+        break
+      } catch (error) {
+        const refusal = world.refused(asked.what, error)
+        asked.outcome = refusal === undefined ? 'unknown' : 'refused'
+        if (refusal !== undefined) break
+        await world.sleep(100 + world.random.fraction() * 1500)
+      }
+    }
+    asked.endedMs = world.kernel.nowMs
+    world.trace(
+      () =>
+        `${asked.userId} ${asked.what} ${asked.key} ${asked.roomId ?? ''}: ${asked.outcome} ${asked.eventIds.join(' ')}`,
+    )
+  }
+}
+
+/** A refusal that says what became of a request: it was not carried out. */
+export function refusalOf(error: unknown): MatrixError | undefined {
+  if (!(error instanceof MatrixError)) return undefined
+  return error.status === 429 || error.status >= 500 ? undefined : error
+}

@@ -1,0 +1,160 @@
+/**
+ * What happens in one run, as data: what people do, and what goes wrong. It is drawn from a seed, and a run that fails can be tried
+ * again with parts of it left out. Numbers name people, rooms and processes loosely: whoever carries a step out takes them modulo what
+ * there is at that moment.
+ */
+
+import type { Random } from '#actors/runtime/clock.ts'
+import type { BusFaults } from './network.ts'
+import type { ServerFaults } from './server.ts'
+
+export type Action =
+  | { readonly kind: 'send'; readonly person: number; readonly room: number; readonly gaveUp: boolean }
+  | { readonly kind: 'topic'; readonly person: number; readonly room: number; readonly value: number }
+  | {
+      readonly kind: 'member'
+      readonly person: number
+      readonly room: number
+      readonly action: 'join' | 'leave' | 'invite' | 'kick' | 'ban' | 'unban'
+      readonly target: number
+    }
+  | { readonly kind: 'receipt'; readonly person: number; readonly room: number }
+  | { readonly kind: 'toDevice'; readonly person: number; readonly target: number }
+  | { readonly kind: 'accountData'; readonly person: number; readonly value: number }
+  | { readonly kind: 'profile'; readonly person: number; readonly value: number }
+  | { readonly kind: 'deviceKeys'; readonly person: number }
+  | { readonly kind: 'poison'; readonly person: number }
+
+export type Fault =
+  | { readonly kind: 'crash'; readonly host: number; readonly backAfterMs: number }
+  | { readonly kind: 'pause'; readonly process: number; readonly ms: number }
+  | { readonly kind: 'drain'; readonly host: number; readonly backAfterMs: number }
+  | { readonly kind: 'join' }
+  | { readonly kind: 'gatewayCrash'; readonly gateway: number }
+  | { readonly kind: 'cutFromBus'; readonly process: number; readonly ms: number }
+  | { readonly kind: 'cutFromDatabase'; readonly process: number; readonly ms: number }
+  | { readonly kind: 'busDown'; readonly ms: number }
+  | { readonly kind: 'databaseRestart'; readonly ms: number }
+  | { readonly kind: 'failOver'; readonly lostChanges: number }
+  | { readonly kind: 'clock'; readonly process: number; readonly skewMs: number }
+
+export type Step = { readonly atMs: number } & (Action | Fault)
+
+export interface Script {
+  readonly hosts: number
+  readonly bus: BusFaults
+  readonly server: ServerFaults
+  /** Ascending by time. */
+  readonly steps: readonly Step[]
+}
+
+export const personCount = 3
+/** Into the last of them one has to be invited. */
+export const roomCount = 3
+
+const lengthMs = 9000
+const actionCount = 42
+
+/** Draws a script. Each run has its own mixture: some faults often, others not at all. */
+export function drawScript(random: Random): Script {
+  const below = (limit: number): number => Math.floor(random.fraction() * limit)
+  const chance = (probability: number): boolean => random.fraction() < probability
+  const steps: Step[] = []
+  for (let i = 0; i < actionCount; i++) {
+    // In bursts: what follows at once finds the actors busy.
+    const atMs = below(lengthMs / 250) * 250 + (chance(0.5) ? below(4) : below(250))
+    steps.push({ atMs, ...drawAction(below, chance) })
+  }
+  const kinds = faultKinds.filter(() => chance(0.4))
+  const faults = kinds.length === 0 ? 0 : below(7)
+  for (let i = 0; i < faults; i++) {
+    const kind = kinds[below(kinds.length)]
+    // A database that goes back twice may not even know that it did so the first time.
+    if (kind === undefined || (kind === 'failOver' && steps.some((step) => step.kind === kind))) continue
+    const fault = drawFault(kind, below)
+    // What lasts long begins early, so that it ends within the run.
+    const lastsLong = 'ms' in fault && fault.ms > lengthMs / 2
+    steps.push({ atMs: below(lastsLong ? lengthMs / 5 : lengthMs), ...fault })
+  }
+  const isRough = chance(0.6)
+  return {
+    hosts: 2 + below(2),
+    bus: isRough
+      ? {
+          drop: random.fraction() * 0.1,
+          duplicate: random.fraction() * 0.1,
+          slow: random.fraction() * 0.2,
+          slowMs: chance(0.2) ? 4000 : 200,
+        }
+      : { drop: 0, duplicate: 0, slow: 0, slowMs: 0 },
+    server: chance(0.6)
+      ? {
+          lostStatement: random.fraction() * 0.03,
+          lostAnswer: random.fraction() * 0.05,
+          slow: random.fraction() * 0.1,
+          slowMs: chance(0.2) ? 14_000 : 300,
+        }
+      : { lostStatement: 0, lostAnswer: 0, slow: 0, slowMs: 0 },
+    steps: steps.sort((a, b) => a.atMs - b.atMs),
+  }
+}
+
+const faultKinds = [
+  'crash',
+  'pause',
+  'drain',
+  'join',
+  'gatewayCrash',
+  'cutFromBus',
+  'cutFromDatabase',
+  'busDown',
+  'databaseRestart',
+  'failOver',
+  'clock',
+] as const
+
+function drawFault(kind: Fault['kind'], below: (limit: number) => number): Fault {
+  const process = below(8)
+  switch (kind) {
+    case 'crash':
+    case 'drain':
+      return { kind, host: process, backAfterMs: below(3000) }
+    case 'pause':
+    case 'cutFromBus':
+    case 'cutFromDatabase':
+      // Long enough for a lease to end, or not.
+      return { kind, process, ms: below(2) === 0 ? 6500 + below(2500) : below(3000) }
+    case 'join':
+      return { kind }
+    case 'gatewayCrash':
+      return { kind, gateway: process }
+    case 'busDown':
+    case 'databaseRestart':
+      return { kind, ms: 200 + below(4000) }
+    case 'failOver':
+      return { kind, lostChanges: below(30) }
+    case 'clock':
+      return { kind, process, skewMs: (below(2) === 0 ? -1 : 1) * below(3_600_000) }
+  }
+}
+
+function drawAction(below: (limit: number) => number, chance: (probability: number) => boolean): Action {
+  const person = below(personCount)
+  const room = below(roomCount)
+  const dice = below(100)
+  if (dice < 40) return { kind: 'send', person, room, gaveUp: chance(0.1) }
+  if (dice < 50) return { kind: 'topic', person, room, value: below(3) }
+  if (dice < 68) return { kind: 'member', person, room, ...drawMembership(below) }
+  if (dice < 78) return { kind: 'receipt', person, room }
+  if (dice < 88) return { kind: 'toDevice', person, target: below(personCount) }
+  if (dice < 92) return { kind: 'accountData', person, value: below(100) }
+  if (dice < 95) return { kind: 'profile', person, value: below(100) }
+  return { kind: dice < 99 ? 'deviceKeys' : 'poison', person }
+}
+
+function drawMembership(
+  below: (limit: number) => number,
+): Pick<Extract<Action, { kind: 'member' }>, 'action' | 'target'> {
+  const actions = ['join', 'join', 'leave', 'invite', 'kick', 'ban', 'unban'] as const
+  return { action: actions[below(actions.length)] ?? 'join', target: below(personCount) }
+}

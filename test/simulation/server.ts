@@ -1,0 +1,278 @@
+/**
+ * The one Postgres of the simulated cluster: it carries out statements one at a time, at a moment of their own between question and
+ * answer. It can be away, lose statements or answers, be slow, and go back to an earlier state as a failover to a replica that lags does.
+ */
+
+import type { CommitArguments } from '#storage/commit-arguments.ts'
+import type { CommitFailure } from '#storage/commit.ts'
+import type { Kernel, Process } from './kernel.ts'
+import { commitGroup, ContentError, type Answer } from './model/commit-group.ts'
+import { Tables } from './model/tables.ts'
+
+/** A connection that failed: whether the statement was carried out is not known. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost'
+}
+
+/** How statements fare while faults are on. Probabilities for each. */
+export interface ServerFaults {
+  /** The connection breaks before the statement arrives. */
+  readonly lostStatement: number
+  /** The connection breaks before the answer arrives. */
+  readonly lostAnswer: number
+  /** Of a statement that takes up to `slowMs` to arrive. */
+  readonly slow: number
+  readonly slowMs: number
+}
+
+export const goodServer: ServerFaults = { lostStatement: 0, lostAnswer: 0, slow: 0, slowMs: 0 }
+
+/** Usual time of a statement on its way, and of its answer, milliseconds. */
+const usualMs = 1
+/** A statement that takes longer is cancelled by the server, except a commit that is still on its way there. */
+const statementMs = 4000
+/** After so long a process finds out that a server does not answer any more. */
+const silenceMs = 3000
+/** So long after a start nobody is dead only because he holds no session. */
+const graceMs = 5000
+
+/** Something that changed the tables. */
+type Change = (tables: Tables) => unknown
+
+/** One commit as it took effect. */
+export interface Commit {
+  readonly atMs: number
+  readonly process: Process
+  readonly shards: readonly {
+    readonly shard: number
+    readonly epoch: number
+    readonly after: number
+    readonly rows: number
+  }[]
+  /** Index of its change; changes from an index on may be lost. */
+  readonly change: number
+}
+
+export class Server {
+  faults: ServerFaults = goodServer
+  readonly kernel: Kernel
+  /** Processes that do not reach the server. */
+  readonly cutOff = new Set<Process>()
+  readonly #connections = new Set<Connection>()
+  /** Sessions that hold the lock of a host's id. */
+  readonly locks = new Map<number, Connection>()
+  readonly commits: Commit[] = []
+  /** The arguments of every commit that took effect, in their order. */
+  readonly recorded: CommitArguments[] = []
+  /** Commits that the server has lost by going back. */
+  readonly lost: Commit[] = []
+  tables: Tables
+  /** Raised whenever all connections end. */
+  generation = 0
+  readonly #shardCount: number
+  #changes: Change[] = []
+  #startedAtMs = Number.NEGATIVE_INFINITY
+  #isDown = false
+
+  constructor(kernel: Kernel, shardCount: number) {
+    this.kernel = kernel
+    this.#shardCount = shardCount
+    this.tables = new Tables(shardCount)
+  }
+
+  /** Seen from the server: its own clock. */
+  get nowMs(): number {
+    return this.kernel.nowMs
+  }
+
+  reaches(process: Process): boolean {
+    return !this.#isDown && !this.cutOff.has(process)
+  }
+
+  get isDown(): boolean {
+    return this.#isDown
+  }
+
+  /** Stops: every connection breaks. */
+  stop(): void {
+    this.#isDown = true
+    this.#endConnections()
+  }
+
+  start(): void {
+    this.#isDown = false
+    this.#startedAtMs = this.nowMs
+  }
+
+  /** Goes on as another server that has not got the last changes. */
+  failOver(lostChanges: number): void {
+    this.#endConnections()
+    this.#startedAtMs = this.nowMs
+    const kept = Math.max(0, this.#changes.length - lostChanges)
+    this.#changes = this.#changes.slice(0, kept)
+    const timeline = this.tables.timeline + 1
+    this.tables = new Tables(this.#shardCount)
+    for (const change of this.#changes) change(this.tables)
+    this.#serverTimeline = timeline
+    const isKept = (commit: Commit): boolean => commit.change < kept
+    this.lost.push(...this.commits.filter((commit) => !isKept(commit)))
+    this.commits.splice(0, this.commits.length, ...this.commits.filter(isKept))
+    this.recorded.splice(this.commits.length)
+  }
+
+  /** The timeline that the server is on; the tables say which was seen last. */
+  get serverTimeline(): number {
+    return this.#serverTimeline
+  }
+  #serverTimeline = 1
+
+  /** Changes the tables in a transaction; what throws has changed nothing. */
+  change<T>(run: (tables: Tables) => T): T {
+    const result = run(this.tables)
+    this.#changes.push(run)
+    return result
+  }
+
+  /** One commit of a process. */
+  commit(process: Process, args: CommitArguments): Answer {
+    const answer = commitGroup(this.tables, args)
+    if (answer.kind !== 'committed') return answer
+    // The cast states what `commitArguments` has written.
+    const parts = JSON.parse(args.shards) as { s: number; e: number; p: number; n: number }[]
+    const shards = parts.map(({ s, e, p, n }) => ({ shard: s, epoch: e, after: p, rows: n }))
+    this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
+    this.#changes.push((tables) => commitGroup(tables, args))
+    this.recorded.push(args)
+    return answer
+  }
+
+  isHostDead(tables: Tables, hostId: number): boolean {
+    const host = tables.hosts.get(hostId)
+    if (host === undefined || host.expiresAtMs <= this.nowMs) return true
+    return this.nowMs - this.#startedAtMs > graceMs && this.locks.get(hostId)?.isOpen !== true
+  }
+
+  /** All sessions of a process end with it. */
+  forget(process: Process): void {
+    for (const [hostId, connection] of this.locks)
+      if (connection.process === process) this.locks.delete(hostId)
+  }
+
+  /** For connections: they are told when the server ends them. */
+  add(connection: Connection): void {
+    this.#connections.add(connection)
+  }
+
+  remove(connection: Connection): void {
+    this.#connections.delete(connection)
+  }
+
+  #endConnections(): void {
+    this.generation++
+    this.locks.clear()
+    for (const connection of this.#connections) {
+      if (!connection.process.isAlive) this.#connections.delete(connection)
+      else this.kernel.after(this.kernel.random.fraction(), () => connection.ended(), connection.process)
+    }
+  }
+}
+
+/** A way from one process to the server. Statements over one that is `ordered` arrive in their order. */
+export class Connection {
+  readonly process: Process
+  readonly server: Server
+  readonly #isOrdered: boolean
+  readonly #isPatient: boolean
+  readonly #onClose: (() => void) | undefined
+  #generation: number
+  #lastArrivalMs = 0
+  #isClosed = false
+
+  constructor(
+    server: Server,
+    process: Process,
+    options: { ordered: boolean; patient?: boolean; onClose?: () => void },
+  ) {
+    this.server = server
+    this.process = process
+    this.#isOrdered = options.ordered
+    this.#isPatient = options.patient ?? false
+    this.#onClose = options.onClose
+    this.#generation = server.generation
+    server.add(this)
+  }
+
+  /** For the server: it has ended the connection. */
+  ended(): void {
+    this.#onClose?.()
+  }
+
+  /** Whether the server still knows this connection. */
+  get isOpen(): boolean {
+    return !this.#isClosed && this.process.isAlive && this.#generation === this.server.generation
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.server.remove(this)
+  }
+
+  /** Carries a statement out on the server, a moment later; its answer comes after another moment. Throws {@link ConnectionLost}. */
+  ask<T>(statement: (server: Server) => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const { server, process } = this
+    const { kernel, faults } = server
+    const chance = kernel.random.fraction()
+    const answer = (settle: () => void): void => void kernel.after(this.#delayMs(), settle, process)
+    const fail = (delayMs: number): void => void kernel.after(delayMs, () => this.#lose(reject), process)
+    if (!server.reaches(process)) {
+      fail(server.isDown ? 5 : silenceMs)
+      return promise
+    }
+    this.#generation = server.generation
+    const { generation } = server
+    const isLost = chance < faults.lostStatement
+    const losesAnswer = !isLost && chance < faults.lostStatement + faults.lostAnswer
+    kernel.after(this.#arrivalMs() - kernel.nowMs, () => {
+      if (isLost || !server.reaches(process) || generation !== server.generation) return fail(1)
+      let outcome: () => void
+      try {
+        const value = statement(server)
+        outcome = () => resolve(value)
+      } catch (error) {
+        outcome = () => reject(error)
+      }
+      if (losesAnswer) fail(1)
+      else answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
+    })
+    return promise
+  }
+
+  #lose(reject: (error: ConnectionLost) => void): void {
+    this.#onClose?.()
+    reject(new ConnectionLost('the connection to the database is lost'))
+  }
+
+  #arrivalMs(): number {
+    const atMs = this.server.kernel.nowMs + this.#delayMs()
+    if (!this.#isOrdered) return atMs
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, atMs)
+    return this.#lastArrivalMs
+  }
+
+  #delayMs(): number {
+    const { kernel, faults } = this.server
+    const isSlow = kernel.random.fraction() < faults.slow
+    const slowMs = this.#isPatient ? faults.slowMs : Math.min(faults.slowMs, statementMs)
+    return kernel.random.fraction() * (isSlow ? slowMs : usualMs)
+  }
+}
+
+/** Where a failure lies, as `CommitStore.classify` says it. */
+export function classify(error: unknown): CommitFailure {
+  if (error instanceof ConnectionLost) return 'weather'
+  if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError'))
+    return 'weather'
+  if (error instanceof ContentError) return 'content'
+  return 'content'
+}
