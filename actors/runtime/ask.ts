@@ -43,7 +43,7 @@ const maxBackoffMs = 250
 /** The bus may lose a request without a word. A question that may take longer than `patientMs` is a long poll: it is waited for as a whole. */
 const attemptMs = 3000
 const patientMs = 10_000
-/** So long without any connection to the bus, and whoever asks is told rather than kept: a restart of the bus takes less. */
+/** So long without any connection to the bus or to Postgres, and whoever asks is told rather than kept: a restart of either takes less. */
 const cutOffMs = 3000
 
 export class Ask implements Expiring {
@@ -86,11 +86,15 @@ export class Ask implements Expiring {
     this.#end(() => this.#answer.reject(error))
   }
 
-  /** The present attempt came to nothing; tries again after a moment, or at once when the shard gets a new epoch. */
+  /**
+   * The present attempt came to nothing; tries again after a moment, or at once when the shard gets a new epoch. Without Postgres nobody can
+   * get a shard, and what is refused before it is back is refused soon.
+   */
   again(): void {
     if (this.#over) return
     this.#attempt = undefined
     const { clock, random, directory } = this.#environment
+    if (directory.blindMs >= cutOffMs) return this.expire()
     const waitMs = Math.min(maxBackoffMs, 4 * 2 ** this.#attempts++) * (0.5 + random.fraction() / 2)
     const go = (): void => {
       this.#cancelPause?.()

@@ -33,6 +33,8 @@ export class Directory {
   #oldest: string | undefined
   #reading = false
   #readAtMs = Number.NEGATIVE_INFINITY
+  /** Since when every reading has failed. */
+  #blindSinceMs: number | undefined
 
   constructor(options: { shardCount: number; clock: Clock; source: OwnerSource }) {
     this.shardCount = options.shardCount
@@ -57,8 +59,19 @@ export class Directory {
     return this.#oldest === undefined || compareVersions(this.#oldest, version) >= 0
   }
 
+  /** For how long Postgres has not told who owns what, milliseconds; 0 while it does. */
+  get blindMs(): number {
+    return this.#blindSinceMs === undefined ? 0 : this.#clock.monotonic() - this.#blindSinceMs
+  }
+
+  /** A reading of Postgres has failed. */
+  missed(): void {
+    this.#blindSinceMs ??= this.#clock.monotonic()
+  }
+
   /** Takes a reading of Postgres over. */
   update(rows: readonly Omit<ShardState, 'alive'>[]): void {
+    this.#blindSinceMs = undefined
     const versions = rows.flatMap(({ ownerVersion }) => ownerVersion ?? [])
     this.#oldest = [...new Set(versions)].toSorted(compareVersions)[0]
     for (const { shard, epoch, owner } of rows) {
@@ -108,6 +121,7 @@ export class Directory {
     try {
       this.update(await this.#source())
     } catch (error) {
+      this.missed()
       reportShard({ shard: -1, epoch: 0, what: 'error', error })
     } finally {
       this.#reading = false

@@ -10,7 +10,7 @@ import { actorSubject } from '../bus/subjects.ts'
 import { ShardWrites } from '#storage/shard-writes.ts'
 import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts'
 import { askCounter, ModelWorld } from '#test/support/model-host.ts'
-import { ModelStore } from '#test/support/model-store.ts'
+import { ModelError, ModelStore } from '#test/support/model-store.ts'
 import { openActorClient } from './client-process.ts'
 import { delay } from './clock.ts'
 import { Committer } from './committer.ts'
@@ -158,6 +158,36 @@ test('who has no connection to the bus for three seconds is told so, and who has
   }
   world.bus.request = request
   await client[Symbol.asyncDispose]()
+  await host.stop()
+})
+
+test('without the database whoever asks is refused when the leases are over, and served again when it is back', async () => {
+  const world = new ModelWorld()
+  const { host, cluster } = await world.start()
+  await askCounter(host, 'k', add(1))
+  cluster.unreachable = true
+  const commit = world.store.commit.bind(world.store)
+  world.store.commit = () => Promise.reject(new ModelError('weather', 'connection refused'))
+  const outcomes: string[] = []
+  const ask = (): void =>
+    void askCounter(host, 'k', add(1)).then(
+      () => outcomes.push('served'),
+      (error: unknown) => outcomes.push(error instanceof MatrixError ? String(error.status) : String(error)),
+    )
+  ask()
+  await world.clock.advance(2000)
+  assert.deepEqual(outcomes, [])
+  await world.clock.advance(3500)
+  assert.deepEqual(outcomes, ['503'])
+  ask()
+  await world.clock.advance(100)
+  assert.deepEqual(outcomes, ['503', '503'])
+  cluster.unreachable = false
+  world.store.commit = commit
+  await world.clock.advance(3000)
+  ask()
+  await world.clock.advance(1000)
+  assert.deepEqual(outcomes, ['503', '503', 'served'])
   await host.stop()
 })
 

@@ -182,14 +182,25 @@ export class Ownership {
     if (!this.#stopped) this.#timer = this.#options.clock.after(waitMs, () => void this.look())
   }
 
+  async #survey(): Promise<Survey> {
+    const { store, directory } = this.#options
+    try {
+      const survey = await store.survey()
+      directory.update(survey.shards)
+      return survey
+    } catch (error) {
+      directory.missed()
+      throw error
+    }
+  }
+
   async #look(): Promise<void> {
     let waitMs = restlessMs
     this.#lookAgain = false
     this.#lookedAtMs = this.#options.clock.monotonic()
     await this.#attempt(async () => {
       if (this.#stopped) return
-      const survey = await this.#options.store.survey()
-      this.#options.directory.update(survey.shards)
+      const survey = await this.#survey()
       this.#tellOfDead(survey)
       if (this.lease.state !== 'member' || this.#raising) return
       await this.#reconcile(survey)

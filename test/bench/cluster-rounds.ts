@@ -7,7 +7,8 @@ import type { Generator } from './servers.ts'
 import type { World } from './world.ts'
 import type { LoadResult, Workload } from './workloads.ts'
 
-export type LoadName = 'sends' | 'receipts' | 'deliveries'
+/** `sparse`: messages at a quarter of the rate at which a host alone takes them, as each of four gets them on a machine that is full. */
+export type LoadName = 'sends' | 'sparse' | 'receipts' | 'deliveries'
 
 /** Milliseconds of processor time for one operation, by process; hosts all together. */
 export interface OperationCost {
@@ -58,7 +59,8 @@ export async function measureSizes(
     rounds.progress(`${hosts} host${hosts === 1 ? '' : 's'}`)
     await rounds.cluster.resize(hosts)
     for (const load of ['sends', 'receipts', 'deliveries'] as const)
-      points.push(await measure(rounds, hosts, load))
+      points.push(await measure(rounds, hosts, load, workloadOf(rounds, hosts, load)))
+    if (hosts === 1) points.push(await measureSparse(rounds, points))
     rests.push(await measureRest(rounds, hosts))
   }
   return { points, rests }
@@ -84,7 +86,11 @@ async function measureRest({ cluster, postmasterPid }: Rounds, size: number): Pr
 const sendersPerHost = 16
 const audiencesPerHost = 1
 
-function workload({ cluster, world, postmasterPid, runMs }: Rounds, hosts: number, load: LoadName): Workload {
+function workloadOf(
+  { cluster, world, postmasterPid, runMs }: Rounds,
+  hosts: number,
+  load: Exclude<LoadName, 'sparse'>,
+): Workload {
   // New processes must have compiled what they run.
   const bounds = { target: cluster.target(postmasterPid), warmMs: runMs, runMs }
   const senders = world.small.slice(0, hosts * sendersPerHost)
@@ -98,8 +104,22 @@ function workload({ cluster, world, postmasterPid, runMs }: Rounds, hosts: numbe
   }
 }
 
-async function measure(rounds: Rounds, hosts: number, load: LoadName): Promise<Point> {
-  const result = await rounds.generator.run(workload(rounds, hosts, load))
+function measureSparse(rounds: Rounds, points: readonly Point[]): Promise<Point> {
+  const { cluster, world, postmasterPid, runMs } = rounds
+  const rate = Math.max(1, meanOf(points, 1, 'sends').perSecond / 4)
+  const bounds = { target: cluster.target(postmasterPid), warmMs: runMs / 2, runMs }
+  const load = {
+    kind: 'open',
+    senders: world.small.slice(0, sendersPerHost),
+    rate,
+    seed: 1,
+    ...bounds,
+  } as const
+  return measure(rounds, 1, 'sparse', load)
+}
+
+async function measure(rounds: Rounds, hosts: number, load: LoadName, workload: Workload): Promise<Point> {
+  const result = await rounds.generator.run(workload)
   if (result.errors > 0) {
     rounds.problems.push(`${load}, ${hosts} hosts: ${result.errors} errors, the first: ${result.firstError}`)
   }

@@ -19,6 +19,7 @@ export interface ClusterOutcome {
 
 const loadNames: Readonly<Record<LoadName, string>> = {
   sends: 'Messages, 16 senders for each host',
+  sparse: 'Messages, at a quarter of that rate',
   receipts: 'Messages with a receipt each',
   deliveries: 'Deliveries to 50 waiting members, a room for each host',
 }
@@ -77,6 +78,7 @@ export function clusterReport({
     '',
     '| Load | Hosts | /s | Gateway µs | Hosts µs | NATS µs | PostgreSQL µs | All µs | One host’s / this | Busiest host / mean |',
     '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|',
+    ...[measuredLine(meanOf(points, 1, 'sparse'), meanOf(points, 1, 'sends'))],
     ...loads.flatMap((load) =>
       sizes.map((hosts) => measuredLine(meanOf(points, hosts, load), meanOf(points, 1, load))),
     ),

@@ -14,6 +14,7 @@ import { startTroupe, type ProcessOptions, type TroupeProcess } from '../support
 import { seedOfRun, startCrowd } from './crowd.ts'
 import { during, withOutput } from './faults.ts'
 import { startLine } from '../support/tcp-proxy.ts'
+import type { Failure } from './persistence.ts'
 import { openBeside, shardsByHost } from './stored.ts'
 
 const shareMs = 10_000
@@ -23,6 +24,17 @@ async function versions({ reads }: Database): Promise<string[]> {
   const hosts = await listHosts(reads)
   return [...new Set(hosts.filter(({ alive }) => alive).map(({ version }) => version))].toSorted()
 }
+
+/**
+ * A server may end an idle connection at any time, and whoever sends on it at that very moment repeats what he sent (RFC 9112, section
+ * 9.5). Proxies and browsers do so by themselves; these clients count it as a failure without an answer.
+ */
+function isEndOfIdleConnection({ status, why }: Failure): boolean {
+  return status === undefined && /other side closed|ECONNRESET/.test(why)
+}
+
+/** Of those there may be so many when a gateway ends. */
+const endsAtMost = 2
 
 function portOf({ url }: TroupeProcess): { readonly port: number } {
   return { port: Number(new URL(url).port) }
@@ -90,6 +102,8 @@ test(
             await stop(host)
           })
         }
+        assert.deepEqual(crowd.failuresSince(beganMs), [])
+        const gatewaysFromMs = performance.now()
         for (const [n, gateway] of gateways.entries()) {
           await during(t, crowd, `${gateway.hostName} is replaced`, async () => {
             const next = await start('gateway', { hostName: `${gateway.hostName}-next` })
@@ -98,7 +112,10 @@ test(
           })
         }
         assert.equal((await versions(database)).includes(older.version), false)
-        assert.deepEqual(crowd.failuresSince(beganMs), [])
+        const failures = crowd.failuresSince(gatewaysFromMs)
+        const refused = failures.filter((failure) => !isEndOfIdleConnection(failure))
+        assert.deepEqual(refused, [])
+        assert.ok(failures.length <= endsAtMost * gateways.length, 'connections end under many requests')
         await crowd.assertNothingWentWrong()
         t.diagnostic(`${crowd.acknowledged} messages were acknowledged`)
       },

@@ -9,21 +9,25 @@ import { mutations } from './mutations.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
-test('nothing that is promised is broken in five hundred simulated runs', { timeout: 300_000 }, async () => {
-  const args = [
-    '--import',
-    './test/simulation/hooks.ts',
-    'test/simulation/main.ts',
-    '--brief',
-    '--seeds',
-    '500',
-  ]
-  const { code, output } = await new Promise<{ code: number; output: string }>((resolve) => {
+function simulate(...options: readonly string[]): Promise<{ code: number; output: string }> {
+  const args = ['--import', './test/simulation/hooks.ts', 'test/simulation/main.ts', '--brief', ...options]
+  return new Promise((resolve) => {
     execFile(process.execPath, args, { cwd: root, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : 1, output: stdout + stderr }),
     )
   })
+}
+
+test('nothing that is promised is broken in five hundred simulated runs', { timeout: 400_000 }, async () => {
+  const { code, output } = await simulate('--seeds', '500')
   assert.equal(code, 0, output.slice(-4000))
+})
+
+test('a seed is the same run each time', { timeout: 60_000 }, async () => {
+  const runs = await Promise.all([simulate('--seed', '12', '--trace'), simulate('--seed', '12', '--trace')])
+  const traces = runs.map(({ output }) => output.split('\n').filter((line) => /^ *\d+\.\d /.test(line)))
+  assert.ok((traces[0]?.length ?? 0) > 100)
+  assert.deepEqual(traces[0], traces[1])
 })
 
 test('every fault of the mutations stands for a place in the program', () => {

@@ -1,0 +1,217 @@
+/**
+ * A PostgreSQL server of a scenario's own, which can be killed, stood still, copied while it runs, followed by a standby and promoted: what a
+ * scenario may not do to the server that all tests share.
+ */
+
+import { execFile } from 'node:child_process'
+import { chmod, chown, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { openSql, type SocketAddress, type Sql, type StorageOptions } from '#storage/connection.ts'
+import {
+  createCluster,
+  databaseUser,
+  ensureRunning,
+  findPlace,
+  serverPid,
+  socketPort,
+  stopServer,
+} from '#storage/embedded/server.ts'
+import type { ServerPlace } from '#storage/embedded/server.ts'
+
+const run = promisify(execFile)
+
+type Settings = Readonly<Record<string, string>>
+
+/** Small, and such that a standby finds what it missed. */
+const settings: Settings = {
+  shared_buffers: '64MB',
+  max_connections: '120',
+  wal_keep_size: '512MB',
+  hot_standby: 'on',
+}
+const stopMs = 10_000
+const waitMs = 30_000
+const pollMs = 20
+
+const databaseName = 'arena'
+
+export class PostgresServer implements AsyncDisposable {
+  readonly #place: ServerPlace
+  readonly #root: string
+
+  constructor(place: ServerPlace, root: string) {
+    this.#place = place
+    this.#root = root
+  }
+
+  /** Where processes find the database. */
+  get address(): SocketAddress {
+    return { host: this.#place.socketDirectory, port: socketPort, database: databaseName, user: databaseUser }
+  }
+
+  get socket(): string {
+    return join(this.#place.socketDirectory, `.s.PGSQL.${socketPort}`)
+  }
+
+  /** Starts it, also after a crash. */
+  start(): Promise<void> {
+    return ensureRunning(this.#place, () => {})
+  }
+
+  /** Ends it in good order. */
+  stop(): Promise<void> {
+    return stopServer(this.#place, stopMs)
+  }
+
+  /** The server and all its children end at once, as when the machine does. */
+  async kill(): Promise<void> {
+    for (const pid of await this.#pids()) signal(pid, 'SIGKILL')
+    const endMs = performance.now() + stopMs
+    while ((await this.#pids()).length > 0 && performance.now() < endMs) await delay(pollMs)
+  }
+
+  /** Makes a standby its own master. Returns when it takes writes. */
+  async promote(): Promise<void> {
+    await using sql = this.#open()
+    await sql.client`select pg_promote(true, 30)`
+    await until(async () => {
+      const [row] = await sql.client<{ away: boolean }[]>`select pg_is_in_recovery() as away`
+      return row?.away === false
+    })
+  }
+
+  /** Sets something for good and makes it known to the running server. */
+  async set(name: string, value: string): Promise<void> {
+    await using sql = this.#open()
+    await sql.client.unsafe(`alter system set ${name} = '${value}'`)
+    await sql.client`select pg_reload_conf()`
+  }
+
+  /** Waits until somebody streams from it, synchronously if asked for. */
+  async followed(state: 'async' | 'sync'): Promise<void> {
+    await using sql = this.#open()
+    await until(async () => {
+      const rows = await sql.client<{ sync_state: string }[]>`
+        select sync_state from pg_stat_replication where state = 'streaming'`
+      return rows.some((row) => state === 'async' || row.sync_state !== 'async')
+    })
+  }
+
+  /** A copy of the disk as it is now, taken while the server runs. It is another server, not yet started. */
+  async copy(): Promise<PostgresServer> {
+    const { place, root } = await makePlace()
+    await using sql = this.#open()
+    await sql.client`select pg_backup_start('copy', true)`
+    await rm(place.directory, { recursive: true, force: true })
+    await run('cp', ['-a', this.#place.directory, place.directory])
+    const [stopped] = await sql.client<{ labelfile: string }[]>`select labelfile from pg_backup_stop(false)`
+    // What was written while the copy was taken is needed to make it whole, and must be on the disk for that.
+    await sql.client`checkpoint`
+    await run('cp', ['-a', `${join(this.#place.directory, 'pg_wal')}/.`, join(place.directory, 'pg_wal')])
+    await rm(join(place.directory, 'postmaster.pid'), { force: true })
+    const copy = new PostgresServer(place, root)
+    await copy.#write('backup_label', stopped?.labelfile ?? '')
+    return copy
+  }
+
+  /** A copy that follows this server over a socket in that directory, and runs. */
+  async standby(socketDirectory = this.#place.socketDirectory): Promise<PostgresServer> {
+    const standby = await this.copy()
+    const source = `host=${socketDirectory} port=${socketPort} user=${databaseUser} application_name=standby`
+    await standby.#write('standby.signal', '')
+    await standby.#write('postgresql.auto.conf', `primary_conninfo = '${source}'\n`)
+    await standby.start()
+    return standby
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await stopServer(this.#place, 2000)
+    await this.kill()
+    await rm(this.#place.directory, { recursive: true, force: true })
+    await rm(this.#place.socketDirectory, { recursive: true, force: true })
+    await rm(this.#root, { recursive: true, force: true })
+  }
+
+  /** Creates the empty database. */
+  async createDatabase(): Promise<void> {
+    await using sql = this.#open()
+    await sql.client.unsafe(`create database ${databaseName}`)
+  }
+
+  #open(): { client: Sql } & AsyncDisposable {
+    const options: StorageOptions = {
+      url: { ...this.address, database: 'postgres' },
+      reads: 1,
+      statementTimeoutMs: waitMs,
+      lockTimeoutMs: waitMs,
+      idleInTransactionMs: waitMs,
+      applicationName: 'nemesis',
+    }
+    const client = openSql(options, { purpose: 'operator', max: 1 })
+    return { client, [Symbol.asyncDispose]: () => client.end({ timeout: 1 }) }
+  }
+
+  async #write(name: string, text: string): Promise<void> {
+    const path = join(this.#place.directory, name)
+    await writeFile(path, text, { mode: 0o600 })
+    const { user } = this.#place
+    if (user !== undefined) await chown(path, user.uid, user.gid)
+  }
+
+  /** The server's process and its children; none where it does not run. */
+  async #pids(): Promise<number[]> {
+    const main = await serverPid(this.#place)
+    if (main === undefined) return []
+    const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+    const found = await Promise.all(
+      names.map(async (name) => ({ pid: Number(name), ...(await statOf(name)) })),
+    )
+    return found
+      .filter(({ pid, parent, state }) => state !== 'Z' && (pid === main || parent === main))
+      .filter(({ command }) => command === 'postgres')
+      .map(({ pid }) => pid)
+  }
+}
+
+/** Starts a server with an empty database. Everything of it is gone when it is disposed. */
+export async function startPostgres(): Promise<PostgresServer> {
+  const { place, root } = await makePlace()
+  await createCluster(place, () => {})
+  const server = new PostgresServer(place, root)
+  await server.start()
+  await server.createDatabase()
+  return server
+}
+
+async function makePlace(): Promise<{ place: ServerPlace; root: string }> {
+  const root = await mkdtemp(join(tmpdir(), 'arena-pg-'))
+  // The server may run as another user, who has to pass.
+  await chmod(root, 0o711)
+  return { root, place: await findPlace(join(root, 'data'), settings) }
+}
+
+async function statOf(pid: string): Promise<{ command: string; state: string; parent: number }> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  const [, command = '', state = '', parent = ''] = /^\d+ \((.*)\) (\S) (\d+)/.exec(text) ?? []
+  return { command, state, parent: Number(parent) }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It has ended already.
+  }
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + waitMs
+  while (!(await condition())) {
+    if (performance.now() > endMs)
+      throw new Error(`PostgreSQL does not do in ${waitMs} ms what was asked of it`)
+    await delay(pollMs)
+  }
+}

@@ -1,0 +1,119 @@
+/** F5, F6, F10: Postgres dies, is slow, is locked, or cannot be reached by one host. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { leaseMs } from '#storage/cluster/leases.ts'
+import { lockEvents } from '../database-faults.ts'
+import type { Scenario } from '../scenario.ts'
+import { inTurn, ms } from '../stage.ts'
+
+const awayMs = 6000
+/** An answer that was on its way when the database died. */
+const graceMs = 100
+
+const killed: Scenario = {
+  id: 'F5',
+  fault: `Postgres is killed with all its processes, away for ${awayMs / 1000} s, and started again`,
+  required:
+    'refused within 5 s and never acknowledged while it is down; served 5 s after it takes connections; no process is restarted',
+  // Half a second for the client's own part of it.
+  bounds: { worstMs: 5000, refusalMs: 5500 },
+  repeats: [2, 8],
+  stage: { ownPostgres: true },
+  async run(stage, repeats) {
+    const wrong: string[] = []
+    const notes: string[] = []
+    for (let n = 0; n < repeats; n++) {
+      const act = async (): Promise<void> => {
+        await stage.postgres.kill()
+        const deadMs = performance.now()
+        await delay(awayMs)
+        const acknowledged = stage.crowd.acknowledgedBetween(deadMs + graceMs, performance.now())
+        if (acknowledged > 0) wrong.push(`${acknowledged} messages were acknowledged without a database`)
+        const startMs = performance.now()
+        await stage.postgres.start()
+        notes.push(`Postgres took ${ms(performance.now() - startMs)} to start`)
+      }
+      await stage.fault('Postgres is killed', act, 'from the end')
+      await delay(2000)
+    }
+    return { wrong, notes }
+  },
+}
+
+const lateMs = 200
+const slowMs = 8000
+
+const slow: Scenario = {
+  id: 'F6',
+  fault: `every line to Postgres is ${lateMs} ms late each way for ${slowMs / 1000} s`,
+  required: 'slower and nothing else: no lease is lost, nothing is refused',
+  bounds: { worstMs: 8000 },
+  repeats: [1, 3],
+  async run(stage, repeats) {
+    const wrong: string[] = []
+    for (let n = 0; n < repeats; n++) {
+      const claims = await stage.claims()
+      for (const { postgres } of stage.arena.members) postgres.slow({ delayMs: lateMs })
+      await stage.fault('Postgres is slow', () => delay(slowMs), 'from the end')
+      for (const { postgres } of stage.arena.members) postgres.heal()
+      const moved = (await stage.claims()) - claims
+      if (moved > 0) wrong.push(`${moved} shards changed hands`)
+      await stage.fault('Postgres is quick again', () => {})
+    }
+    return { wrong }
+  },
+}
+
+const lockSeconds = 4
+
+const locked: Scenario = {
+  id: 'F6b',
+  fault: `somebody holds a lock on the table of events for ${lockSeconds} s`,
+  required: 'messages wait or are refused within 5 s; no lease is lost; served within 2 s afterwards',
+  bounds: { worstMs: 2000, refusalMs: 10_500 },
+  repeats: [1, 4],
+  async run(stage, repeats) {
+    const wrong: string[] = []
+    for (let n = 0; n < repeats; n++) {
+      const claims = await stage.claims()
+      await stage.fault(
+        'the table of events is locked',
+        () => lockEvents(stage.beside, lockSeconds),
+        'from the end',
+      )
+      const moved = (await stage.claims()) - claims
+      if (moved > 0) wrong.push(`${moved} shards changed hands`)
+    }
+    return { wrong }
+  },
+}
+
+const cutMs = leaseMs + 5000
+
+const cutOff: Scenario = {
+  id: 'F10',
+  fault: `one actor host cannot reach Postgres for ${cutMs / 1000} s; NATS it can`,
+  required: 'others have its shards within the lease and 2 s; it comes back by itself within 5 s',
+  bounds: { worstMs: leaseMs + 2000 },
+  repeats: [1, 4],
+  async run(stage, repeats) {
+    const useful: number[] = []
+    for (let n = 0; n < repeats; n++) {
+      const host = inTurn(stage.arena.hosts, n)
+      const beganMs = performance.now()
+      await stage.fault(`${host.name} is cut off from Postgres`, () => host.postgres.hold())
+      await delay(Math.max(0, beganMs + cutMs - performance.now()))
+      host.postgres.heal()
+      const healedMs = performance.now()
+      await stage.settled()
+      useful.push(performance.now() - healedMs)
+    }
+    const slowest = Math.max(...useful)
+    return {
+      notes: [`useful again after ${ms(slowest)}`],
+      wrong: slowest <= 5000 ? [] : [`a host was useful again only after ${ms(slowest)}`],
+    }
+  },
+}
+
+export const databaseScenarios = [killed, slow, locked, cutOff]

@@ -1,0 +1,179 @@
+/** Where a scenario plays: a fresh cluster with a crowd in it, and what each fault cost the crowd. */
+
+import type { SocketAddress } from '#storage/connection.ts'
+import type { Database } from '#storage/pool.ts'
+import { startCrowd, type Crowd } from '../cluster/crowd.ts'
+import { openBeside, shardsByHost } from '../cluster/stored.ts'
+import { testDatabase } from '../support/postgres.ts'
+import { startArena, type Arena, type Environment, type Member } from './arena.ts'
+import { startPostgres, type PostgresServer } from './postgres-server.ts'
+
+/** What one fault cost. */
+export interface Cost {
+  /** From the fault until every room had accepted a message and everybody had been told of it. */
+  readonly recoveryMs: number
+  /** The longest that a message under way had to wait for its acknowledgement. */
+  readonly waitMs: number
+  /** Attempts that clients had to repeat. */
+  readonly failed: number
+  /** The longest that such an attempt took to be refused. */
+  readonly refusalMs: number
+}
+
+export interface StageOptions {
+  readonly seed: number
+  /** A PostgreSQL server of its own, which may be killed. */
+  readonly ownPostgres?: boolean
+  /** People talk and do nothing else, for what they would refer to may be lost. */
+  readonly onlyTalk?: boolean
+  readonly env?: Environment
+  readonly tell: (text: string) => void
+}
+
+const shards = 64
+const settledMs = 30_000
+/** After this time the fault has not been recovered from. */
+const limitMs = 30_000
+
+export class Stage implements AsyncDisposable {
+  readonly arena: Arena
+  /** The test's own connection to the database. */
+  beside: Database
+  readonly crowd: Crowd
+  readonly costs: Cost[] = []
+  readonly tell: (text: string) => void
+  readonly #postgres: PostgresServer | undefined
+  readonly #stack: AsyncDisposableStack
+
+  constructor(
+    parts: Pick<Stage, 'arena' | 'beside' | 'crowd' | 'tell'> & {
+      postgres: PostgresServer | undefined
+      stack: AsyncDisposableStack
+    },
+  ) {
+    this.arena = parts.arena
+    this.beside = parts.beside
+    this.crowd = parts.crowd
+    this.tell = parts.tell
+    this.#postgres = parts.postgres
+    this.#stack = parts.stack
+  }
+
+  /** The server of a stage that has its own. */
+  get postgres(): PostgresServer {
+    if (this.#postgres === undefined) throw new Error('this stage shares its PostgreSQL')
+    return this.#postgres
+  }
+
+  /**
+   * Does harm and measures what it cost. Recovery is counted from the beginning of `act`, or from its end, for what lasts a while by itself.
+   */
+  async fault(
+    what: string,
+    act: () => unknown,
+    counted: 'from the beginning' | 'from the end' = 'from the beginning',
+  ): Promise<Cost> {
+    const beganMs = performance.now()
+    await act()
+    const sinceMs = counted === 'from the beginning' ? beganMs : performance.now()
+    const recoveryMs = await this.crowd.recovery(limitMs, sinceMs)
+    const failures = this.crowd.failuresSince(beganMs)
+    const cost = {
+      recoveryMs,
+      waitMs: this.crowd.longestWaitMs(beganMs),
+      failed: failures.length,
+      refusalMs: Math.max(0, ...failures.map(({ tookMs }) => tookMs)),
+    }
+    this.costs.push(cost)
+    this.tell(
+      `${what}: recovered after ${ms(recoveryMs)}, longest wait ${ms(cost.waitMs)}, ${cost.failed} attempts failed`,
+    )
+    const reasons = new Set(
+      failures.map(({ status, why }) => (status === undefined ? why : `status ${status}`)),
+    )
+    for (const reason of [...reasons].slice(0, 5)) this.tell(`    ${reason.slice(0, 160)}`)
+    return cost
+  }
+
+  /** Resolves when the living hosts share all shards evenly. */
+  async settled(): Promise<void> {
+    const least = Math.floor(shards / this.arena.hosts.length)
+    await this.crowd.until(
+      async () => {
+        const owned = await shardsByHost(this.beside)
+        return this.arena.hosts.every(({ name }) => (owned.get(name) ?? 0) >= least)
+      },
+      settledMs,
+      () => 'the hosts do not share the shards',
+    )
+  }
+
+  /** How many shards a host owns now. */
+  async shardsOf({ name }: Member): Promise<number> {
+    return (await shardsByHost(this.beside)).get(name) ?? 0
+  }
+
+  /** The epochs of all shards, added: it grows by one with every claim. */
+  async claims(): Promise<number> {
+    const [row] = await this.beside.reads.sql<
+      { epochs: number }[]
+    >`select sum(epoch)::bigint as epochs from shard`
+    return row?.epochs ?? 0
+  }
+
+  /** What a scenario makes that must live as long as the stage does. It is disposed before the cluster is. */
+  lasting(): AsyncDisposableStack {
+    const lasting = new AsyncDisposableStack()
+    this.#stack.defer(() => lasting.disposeAsync())
+    return lasting
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+/** Builds the stage: two hosts, two gateways, NATS, PostgreSQL, and eight people in six rooms who talk. */
+export async function startStage(options: StageOptions): Promise<Stage> {
+  await using stack = new AsyncDisposableStack()
+  const postgres = options.ownPostgres === true ? stack.use(await startPostgres()) : undefined
+  const address = postgres?.address ?? (await sharedDatabase(stack))
+  const arena = stack.use(
+    await startArena({ hosts: 2, gateways: 2, database: address, ...(options.env && { env: options.env }) }),
+  )
+  const beside = stack.use(await openBeside(address))
+  const crowd = stack.use(
+    await startCrowd({
+      urls: arena.urls,
+      database: beside,
+      seed: options.seed,
+      users: 8,
+      rooms: 6,
+      thinkMs: 400,
+      ...(options.onlyTalk === true ? {} : { errandMs: 1500 }),
+      patienceMs: 90_000,
+    }),
+  )
+  const stage = new Stage({ arena, beside, crowd, tell: options.tell, postgres, stack: stack.move() })
+  await stage.settled()
+  // First syncs cost more than all that follow: they are not what is measured.
+  await crowd.recovery(limitMs)
+  return stage
+}
+
+async function sharedDatabase(stack: AsyncDisposableStack): Promise<SocketAddress> {
+  const { options } = stack.use(await testDatabase({ initialised: false }))
+  // The cast is sound: the shared test server is reached over its socket.
+  return options.url as SocketAddress
+}
+
+/** One of several, in turn. */
+export function inTurn<T>(list: readonly T[], n: number): T {
+  const chosen = list[n % list.length]
+  if (chosen === undefined) throw new Error('there is nothing to choose from')
+  return chosen
+}
+
+export function ms(value: number): string {
+  return `${value.toFixed(0)} ms`
+}
