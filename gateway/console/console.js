@@ -61,6 +61,8 @@ function showDoor(refusal = '') {
   byId('stage').hidden = true
   byId('sign-out').hidden = true
   byId('link').hidden = true
+  // What an earlier session was told says nothing of the next one.
+  byId('link').textContent = ''
   byId('door').hidden = false
   byId('refusal').textContent = refusal
   byId('password').value = ''

@@ -17,7 +17,7 @@ const messagesBetween = 60
 
 test(
   'the single process is killed ten times under load, and nothing acknowledged is lost or doubled',
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async (t) => {
     const seed = seedOfRun()
     t.diagnostic(`TEST_SEED=${seed}`)

@@ -14,7 +14,7 @@ export interface Scenario {
   readonly bounds: Bounds
   /** How often the fault is done in a short run and in a whole one. */
   readonly repeats: readonly [number, number]
-  readonly stage?: Pick<StageOptions, 'ownPostgres' | 'onlyTalk' | 'env'>
+  readonly stage?: Pick<StageOptions, 'onlyTalk' | 'env'>
   /** Why it cannot be run on this machine; absent or undefined: it can. */
   readonly missing?: () => string | undefined
   /** Does the fault so often. Returns what else was measured, in words, and what was wrong. */

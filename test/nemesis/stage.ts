@@ -1,10 +1,8 @@
 /** Where a scenario plays: a fresh cluster with a crowd in it, and what each fault cost the crowd. */
 
-import type { SocketAddress } from '#storage/connection.ts'
 import type { Database } from '#storage/pool.ts'
 import { startCrowd, type Crowd } from '../cluster/crowd.ts'
 import { openBeside, shardsByHost } from '../cluster/stored.ts'
-import { testDatabase } from '../support/postgres.ts'
 import { startArena, type Arena, type Environment, type Member } from './arena.ts'
 import { startPostgres, type PostgresServer } from './postgres-server.ts'
 
@@ -22,8 +20,6 @@ export interface Cost {
 
 export interface StageOptions {
   readonly seed: number
-  /** A PostgreSQL server of its own, which may be killed. */
-  readonly ownPostgres?: boolean
   /** People talk and do nothing else, for what they would refer to may be lost. */
   readonly onlyTalk?: boolean
   readonly env?: Environment
@@ -42,12 +38,12 @@ export class Stage implements AsyncDisposable {
   readonly crowd: Crowd
   readonly costs: Cost[] = []
   readonly tell: (text: string) => void
-  readonly #postgres: PostgresServer | undefined
+  /** The server of this stage alone, which may be killed. */
+  readonly postgres: PostgresServer
   readonly #stack: AsyncDisposableStack
 
   constructor(
-    parts: Pick<Stage, 'arena' | 'beside' | 'crowd' | 'tell'> & {
-      postgres: PostgresServer | undefined
+    parts: Pick<Stage, 'arena' | 'beside' | 'crowd' | 'postgres' | 'tell'> & {
       stack: AsyncDisposableStack
     },
   ) {
@@ -55,14 +51,8 @@ export class Stage implements AsyncDisposable {
     this.beside = parts.beside
     this.crowd = parts.crowd
     this.tell = parts.tell
-    this.#postgres = parts.postgres
+    this.postgres = parts.postgres
     this.#stack = parts.stack
-  }
-
-  /** The server of a stage that has its own. */
-  get postgres(): PostgresServer {
-    if (this.#postgres === undefined) throw new Error('this stage shares its PostgreSQL')
-    return this.#postgres
   }
 
   /**
@@ -133,11 +123,11 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** Builds the stage: two hosts, two gateways, NATS, PostgreSQL, and eight people in six rooms who talk. */
+/** Builds the stage: a PostgreSQL of its own, NATS, two hosts, two gateways, and eight people in six rooms who talk. */
 export async function startStage(options: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
-  const postgres = options.ownPostgres === true ? stack.use(await startPostgres()) : undefined
-  const address = postgres?.address ?? (await sharedDatabase(stack))
+  const postgres = stack.use(await startPostgres())
+  const { address } = postgres
   const arena = stack.use(
     await startArena({ hosts: 2, gateways: 2, database: address, ...(options.env && { env: options.env }) }),
   )
@@ -159,12 +149,6 @@ export async function startStage(options: StageOptions): Promise<Stage> {
   // First syncs cost more than all that follow: they are not what is measured.
   await crowd.recovery(limitMs)
   return stage
-}
-
-async function sharedDatabase(stack: AsyncDisposableStack): Promise<SocketAddress> {
-  const { options } = stack.use(await testDatabase({ initialised: false }))
-  // The cast is sound: the shared test server is reached over its socket.
-  return options.url as SocketAddress
 }
 
 /** One of several, in turn. */

@@ -125,7 +125,7 @@ function hasJoinedSinceNaming(world: World, roomId: string, userId: string): boo
   const namedMs = Math.min(...own.flatMap(({ invokedMs, what }) => (what === 'profile' ? invokedMs : [])))
   return own.some(
     ({ endedMs, key, roomId: room, what }) =>
-      what === 'member' && room === roomId && key.startsWith('join') && endedMs >= namedMs,
+      what === 'member' && room === roomId && key.startsWith('join') && endedMs + lateMs >= namedMs,
   )
 }
 

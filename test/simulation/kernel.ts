@@ -61,8 +61,8 @@ export class Kernel {
     }
   }
 
-  /** Moves time on, letting everything happen whose time comes. */
-  async advance(ms: number): Promise<void> {
+  /** Moves time on, letting everything happen whose time comes; stops at the very moment at which `isOver` becomes true. */
+  async advance(ms: number, isOver: () => boolean = () => false): Promise<void> {
     const untilMs = this.#nowMs + ms
     await settled()
     for (let next = this.#queue[0]; next !== undefined && next.atMs <= untilMs; next = this.#queue[0]) {
@@ -76,6 +76,7 @@ export class Kernel {
       next.run()
       await settled()
       this.running = undefined
+      if (isOver()) return
     }
     this.#nowMs = untilMs
   }

@@ -251,7 +251,7 @@ export class World implements Surroundings {
       },
     )
     const endMs = this.kernel.nowMs + limitMs
-    while (!isOver && this.kernel.nowMs < endMs) await this.kernel.advance(100)
+    while (!isOver && this.kernel.nowMs < endMs) await this.kernel.advance(100, () => isOver)
     if (isOver) await over
     else this.found('liveness', `${what} did not end within ${limitMs} ms`)
   }
@@ -322,15 +322,25 @@ export class World implements Surroundings {
     )
   }
 
-  /** Every device syncs until it is told nothing more. */
+  /** Every device syncs until it is told nothing more; again, where something was still on its way to a room meanwhile. */
   async #lastLooks(): Promise<void> {
-    for (const device of this.devices) {
-      let before: string | undefined
-      for (let i = 0; i < maxLooks && (before === undefined || before !== device.since); i++) {
-        before = device.since
-        await device.sync(0)
-      }
+    let written: string | undefined
+    for (let i = 0; i < maxLooks && written !== this.#heads(); i++) {
+      written = this.#heads()
+      for (const device of this.devices) await this.#lookOf(device)
     }
+  }
+
+  async #lookOf(device: Device): Promise<void> {
+    let before: string | undefined
+    for (let i = 0; i < maxLooks && (before === undefined || before !== device.since); i++) {
+      before = device.since
+      await device.sync(0)
+    }
+  }
+
+  #heads(): string {
+    return this.server.tables.logs.map((log) => log.length).join()
   }
 
   #process(kind: string): Process {

@@ -28,7 +28,8 @@ export const endpoint = defineEndpoint({
     const wanted = choiceParam(context.query, 'membership', memberships)
     const unwanted = choiceParam(context.query, 'not_membership', memberships)
     const sight = await lookInto(context.reads, context.requester.userId, { roomId: roomIdOf(context) })
-    const root = await rootFor(context.reads, sight, placeParam(context.query, 'at', sight))
+    const at = await placeParam(context.reads, context.query, 'at', sight)
+    const root = await rootFor(context.reads, sight, at)
     const members = await stateReader(context.reads).members(sight.room.roomNid, root)
     const chosen = members.filter((event) => {
       const membership = membershipOf(contentOf(event))

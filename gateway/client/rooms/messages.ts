@@ -32,8 +32,8 @@ export const endpoint = defineEndpoint({
     if (direction === undefined) throw new MatrixError('M_MISSING_PARAM', 'The parameter "dir" is missing.')
     const filter = filterParam(query)
     const limit = integerParam(query, 'limit', { fallback: filter.limit ?? 10, cap: maxLimit })
-    const from = placeParam(query, 'from', sight) ?? (direction === 'b' ? state.pos : 0)
-    const to = placeParam(query, 'to', sight)
+    const from = (await placeParam(reads, query, 'from', sight)) ?? (direction === 'b' ? state.pos : 0)
+    const to = await placeParam(reads, query, 'to', sight)
     const wants = compileEventFilter(filter)
     const { end, events, next } = await walkTimeline(reads, sight, {
       from,

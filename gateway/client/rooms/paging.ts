@@ -4,6 +4,7 @@ import { MatrixError } from '#protocol/errors.ts'
 import { canonicalString } from '#protocol/json/canonical.ts'
 import { formatRoomToken, parseRoomToken } from '#protocol/tokens/room-token.ts'
 import { parseSyncToken } from '#protocol/tokens/sync-token.ts'
+import { readCluster } from '#storage/cluster/incarnation.ts'
 import type { Reads } from '#storage/reads.ts'
 import type { PlacedEvent } from '#storage/rooms/placed-events.ts'
 import { timelinePage } from '#storage/rooms/timeline.ts'
@@ -19,20 +20,26 @@ const maxLookedAt = 5000
 const pageSize = 100
 
 /**
- * The place that a token names in a room: one of this room, or of a sync. Throws M_INVALID_PARAM for every other text.
+ * The place that a query parameter names: by a token of this room, or of a sync. Undefined without it, and for a token of a sync before the
+ * database lost commits: its positions are those of other events by now, and what came instead must not be left out. Throws
+ * M_INVALID_PARAM for every other text.
  */
-export function placeOf(text: string, name: string, shard: number): Place {
+export async function placeParam(
+  reads: Reads,
+  query: URLSearchParams,
+  name: string,
+  sight: RoomSight,
+): Promise<Place | undefined> {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  const { shard } = sight.room
   const token = parseRoomToken(text)
   if (token !== undefined && token.shard === shard) return token.sub < 0 ? token.pos - 1 : token.pos
-  const pos = parseSyncToken(text)?.positions[shard]
-  if (pos !== undefined) return pos
-  throw new MatrixError('M_INVALID_PARAM', `The parameter "${name}" is not a token of this room.`)
-}
-
-/** The place that a query parameter names, or undefined without it. */
-export function placeParam(query: URLSearchParams, name: string, sight: RoomSight): Place | undefined {
-  const text = query.get(name)
-  return text === null || text === '' ? undefined : placeOf(text, name, sight.room.shard)
+  const sync = parseSyncToken(text)
+  const pos = sync?.positions[shard]
+  if (sync === undefined || pos === undefined)
+    throw new MatrixError('M_INVALID_PARAM', `The parameter "${name}" is not a token of this room.`)
+  return sync.incarnation === (await readCluster(reads))?.incarnation ? pos : undefined
 }
 
 /** The token of the place directly behind a position. */

@@ -34,8 +34,8 @@ async function listRelations(context: UserRequest): Promise<Answer> {
   const limit = integerParam(query, 'limit', { fallback: 50, min: 1, cap: maxLimit })
   const recurse = booleanParam(query, 'recurse', false)
   const { placed, sight } = await visibleEvent(context, roomIdOf(context), pathParam(context, 'eventId'))
-  const from = placeParam(query, 'from', sight)
-  const to = placeParam(query, 'to', sight)
+  const from = await placeParam(reads, query, 'from', sight)
+  const to = await placeParam(reads, query, 'to', sight)
   const [low, high] = direction === 'b' ? [to, from] : [from, to]
   const found = await relatedEvents(reads, {
     roomNid: sight.room.roomNid,

@@ -26,7 +26,7 @@ export const endpoint = defineEndpoint({
     const limit = integerParam(query, 'limit', { fallback: 20, min: 1, cap: maxLimit })
     const sight = await lookInto(reads, requester.userId, { roomId: roomIdOf(context) })
     const { pos } = await sight.state()
-    const upTo = placeParam(query, 'from', sight) ?? pos
+    const upTo = (await placeParam(reads, query, 'from', sight)) ?? pos
     const threads = await readThreads(reads, {
       roomNid: sight.room.roomNid,
       before: upTo + 1,

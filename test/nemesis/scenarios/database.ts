@@ -18,7 +18,6 @@ const killed: Scenario = {
   // Half a second for the client's own part of it.
   bounds: { worstMs: 5000, refusalMs: 5500 },
   repeats: [2, 8],
-  stage: { ownPostgres: true },
   async run(stage, repeats) {
     const wrong: string[] = []
     const notes: string[] = []

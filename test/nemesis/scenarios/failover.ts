@@ -53,7 +53,6 @@ const synchronous: Scenario = {
     'nothing acknowledged is lost; sync tokens stay good; no process is restarted; served 5 s after writes are possible',
   bounds: { worstMs: 5000 },
   repeats: [1, 1],
-  stage: { ownPostgres: true },
   async run(stage) {
     const stack = stage.lasting()
     const standby = stack.use(await stage.postgres.standby())
@@ -87,7 +86,7 @@ const asynchronous: Scenario = {
     'only what the standby lacked is lost; old tokens get a fresh state; nothing forks; served 5 s after the promotion',
   bounds: { worstMs: 5000 },
   repeats: [1, 1],
-  stage: { ownPostgres: true, onlyTalk: true },
+  stage: { onlyTalk: true },
   async run(stage) {
     const stack = stage.lasting()
     const directory = await mkdtemp(join(tmpdir(), 'arena-line-'))
@@ -126,7 +125,7 @@ const putBack: Scenario = {
     'only what came after the copy is lost, and that is said; old tokens get a fresh state; nothing forks',
   bounds: { worstMs: 5000 },
   repeats: [1, 1],
-  stage: { ownPostgres: true, onlyTalk: true },
+  stage: { onlyTalk: true },
   async run(stage) {
     const stack = stage.lasting()
     await stage.crowd.talkOn(40, 20_000)
