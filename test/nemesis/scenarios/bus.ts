@@ -54,7 +54,7 @@ const restarted: Scenario = {
   fault: 'NATS is killed and started again at once, every 3 s',
   required: 'no message waits for more than 2 s; no subscription stays dead',
   bounds: { worstMs: 2000 },
-  repeats: [3, 10],
+  repeats: [2, 10],
   async run(stage, repeats) {
     for (let n = 0; n < repeats; n++) {
       await stage.fault('NATS is restarted', async () => {

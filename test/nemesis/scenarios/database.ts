@@ -17,7 +17,7 @@ const killed: Scenario = {
     'refused within 5 s and never acknowledged while it is down; served 5 s after it takes connections; no process is restarted',
   // Half a second for the client's own part of it.
   bounds: { worstMs: 5000, refusalMs: 5500 },
-  repeats: [2, 8],
+  repeats: [1, 8],
   async run(stage, repeats) {
     const wrong: string[] = []
     const notes: string[] = []

@@ -13,7 +13,7 @@ const killed: Scenario = {
   fault: 'a gateway is killed (`kill -9`) under the long polls of its clients',
   required: 'the clients go on at another one with the same tokens within 1 s; nothing is lost or told twice',
   bounds: { typicalMs: 500, worstMs: 1000 },
-  repeats: [3, 12],
+  repeats: [2, 12],
   async run(stage, repeats) {
     for (let n = 0; n < repeats; n++) {
       const gateway = inTurn(stage.arena.gateways, n)

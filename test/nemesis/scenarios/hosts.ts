@@ -12,7 +12,7 @@ const killed: Scenario = {
   fault: 'an actor host is killed (`kill -9`)',
   required: 'its rooms accept messages again within 0.5 s typically, 2 s at p99; nothing is lost',
   bounds: { typicalMs: 500, worstMs: 2000 },
-  repeats: [6, 30],
+  repeats: [4, 30],
   async run(stage, repeats) {
     for (let n = 0; n < repeats; n++) {
       const host = inTurn(stage.arena.hosts, n)
