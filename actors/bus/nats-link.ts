@@ -41,6 +41,8 @@ interface Registration {
 const dialTimeoutMs = 3_000
 const firstBackoffMs = 50
 const lastBackoffMs = 1_000
+/** How long the end of a subscription may take, milliseconds. */
+const drainMs = 2_000
 /** Confirmation is asked for each time so much has been sent. */
 const confirmEveryBytes = 256 * 1024
 /** Larger frames would hold up everybody else on the connection. */
@@ -239,8 +241,14 @@ export class NatsLink {
     this.#registrations.delete(registration)
     const { attached } = registration
     registration.attached = undefined
+    if (attached === undefined) return
+    // The client forgets to say so when the connection is lost meanwhile, or stands still.
+    const over = Promise.withResolvers<unknown>()
+    const timer = this.#options.clock.after(drainMs, () => over.resolve(undefined))
+    void this.#connection?.closed().then(over.resolve)
     // Fails only when the connection or the subscription is gone already, which is what was wanted.
-    await attached?.drain().catch(() => {})
+    await Promise.race([attached.drain().catch(() => {}), over.promise])
+    timer.cancel()
   }
 }
 
