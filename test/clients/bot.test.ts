@@ -82,7 +82,7 @@ class Listener {
 async function untilStored(file: string, say: () => Promise<unknown>): Promise<void> {
   const before = await readFile(file, 'utf8')
   await say()
-  const end = performance.now() + 10_000
+  const end = performance.now() + 30_000
   while ((await readFile(file, 'utf8')) === before) {
     assert.ok(performance.now() < end, 'the bot stores its token')
     await sleep(20)
