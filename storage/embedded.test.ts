@@ -19,7 +19,10 @@ async function temporaryDirectory(): Promise<AsyncDisposable & { path: string }>
   const path = await mkdtemp(join(tmpdir(), 'embedded-'))
   // As a data directory usually is: others may pass through its parents.
   await chmod(path, 0o755)
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+  return {
+    path,
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
+  }
 }
 
 function client(address: SocketAddress): Sql & AsyncDisposable {
