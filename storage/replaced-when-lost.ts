@@ -42,10 +42,15 @@ export function replacedWhenLost(options: ReplacedOptions): Sql {
   const [first] = slots
   if (first === undefined) throw new RangeError('a client needs a connection')
   let turn = 0
+  // Every read passes here: nothing is made anew for it.
   const least = (): Slot => {
     turn = (turn + 1) % connections
-    const from = [...slots.slice(turn), ...slots.slice(0, turn)]
-    return from.reduce((best, slot) => (slot.running < best.running ? slot : best))
+    let best = slots[turn] ?? first
+    for (let i = 1; i < connections; i++) {
+      const slot = slots[(turn + i) % connections] ?? first
+      if (slot.running < best.running) best = slot
+    }
+    return best
   }
   const end = async (options?: { timeout?: number }): Promise<void> => {
     await Promise.all(slots.map((slot) => slot.end(options)))
