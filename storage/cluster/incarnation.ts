@@ -5,6 +5,7 @@
  */
 
 import type { Reads } from '../reads.ts'
+import type { Sql } from '../connection.ts'
 import type { Session } from '../session.ts'
 
 export interface ClusterRow {
@@ -42,7 +43,7 @@ export async function readCluster(reads: Reads): Promise<ClusterRow | undefined>
  * (`synchronous_standby_names`), for then nothing acknowledged was lost. Returns true if the incarnation was raised.
  */
 export async function checkIncarnation(session: Session): Promise<boolean> {
-  const rows = await session.sql<{ raised: boolean }[]>`
+  const rows = await session.sql`
     with server as (
       select p.system_identifier::text as id, database_timeline() as timeline,
         not (current_setting('synchronous_standby_names') <> '' and c.system_identifier = p.system_identifier::text) as lossy
@@ -50,17 +51,9 @@ export async function checkIncarnation(session: Session): Promise<boolean> {
     ), moved as (
       update cluster c set system_identifier = s.id, timeline = s.timeline, incarnation = c.incarnation + s.lossy::integer
       from server s where c.system_identifier <> s.id or c.timeline <> s.timeline
-      returning s.lossy as raised
-    ), fenced as (
-      update shard set epoch = epoch + ${epochsSkipped}::bigint, owner = null where exists (select from moved where raised)
-    ), spent as (
-      delete from one_time_key where exists (select from moved where raised)
-    )
-    select raised,
-      case when raised then setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint) end,
-      case when raised then setval('room_number', nextval('room_number') + ${roomNumbersSkipped}::bigint) end
-    from moved`
-  return rows[0]?.raised === true
+      returning s.lossy
+    ), raised as (select 1 from moved where lossy)${anotherHistory(session.sql)}`
+  return rows.length > 0
 }
 
 /** Raises incarnation and epochs on the operator's word, after a disk snapshot was put back. */
@@ -68,7 +61,12 @@ export async function raiseIncarnation(session: Session): Promise<void> {
   await session.sql`
     with raised as (
       update cluster set incarnation = incarnation + 1 returning 1
-    ), fenced as (
+    )${anotherHistory(session.sql)}`
+}
+
+/** The end of a statement in which `raised` has a row if the incarnation was raised: what follows from that, and such a row. */
+function anotherHistory(sql: Sql): ReturnType<Sql> {
+  return sql`, fenced as (
       update shard set epoch = epoch + ${epochsSkipped}::bigint, owner = null where exists (select from raised)
     ), spent as (
       delete from one_time_key where exists (select from raised)
