@@ -123,25 +123,40 @@ export function runLoaded<T>(walk: TrieWalk<T>): T {
 /** `trieDiff` as a walk. The differences are in ascending order if nothing had to be loaded. */
 export function* diffSteps(source: NodeSource, before: NodeId, after: NodeId): TrieWalk<StateDifference[]> {
   const found: StateDifference[] = []
+  yield* walk([{ before, after, depth: 0 }], (pair: Pair, missing, pending) => {
+    const left = openSide(source, pair.before, missing)
+    const right = openSide(source, pair.after, missing)
+    if (left === undefined || right === undefined) return pair
+    if (typeof left === 'string' || typeof right === 'string')
+      pending.push(...childPairs(left, right, pair.depth))
+    else diffEntries(found, left, right)
+    return undefined
+  })
+  return found
+}
+
+/**
+ * Takes the last of what is to be visited, again and again, with a pause after each. `visit` may add to it, and returns what can only be
+ * gone on with when the nodes are there that it has added to `missing`: that waits until there is nothing else.
+ */
+function* walk<T>(
+  pending: T[],
+  visit: (item: T, missing: Set<NodeId>, pending: T[]) => T | undefined,
+): TrieWalk<void> {
   const missing = new Set<NodeId>()
-  let waiting: Pair[] = []
-  const pending: Pair[] = [{ before, after, depth: 0 }]
+  let waiting: T[] = []
   for (;;) {
-    const pair = pending.pop()
-    if (pair === undefined) {
-      if (waiting.length === 0) return found
+    const item = pending.pop()
+    if (item === undefined) {
+      if (waiting.length === 0) return
       yield [...missing]
       missing.clear()
       pending.push(...waiting)
       waiting = []
       continue
     }
-    const left = openSide(source, pair.before, missing)
-    const right = openSide(source, pair.after, missing)
-    if (left === undefined || right === undefined) waiting.push(pair)
-    else if (typeof left === 'string' || typeof right === 'string')
-      pending.push(...childPairs(left, right, pair.depth))
-    else diffEntries(found, left, right)
+    const rest = visit(item, missing, pending)
+    if (rest !== undefined) waiting.push(rest)
     yield nothingMissing
   }
 }
@@ -215,27 +230,17 @@ export function* lookupSteps(
   keys: Iterable<KeyHash>,
 ): TrieWalk<Map<KeyHash, number>> {
   const found = new Map<KeyHash, number>()
-  const missing = new Set<NodeId>()
-  let waiting: Lookup[] = []
-  const pending = Array.from(keys, (key): Lookup => ({ key, packed: packKey(key), at: root, depth: 0 }))
-  for (;;) {
-    const lookup = pending.pop()
-    if (lookup === undefined) {
-      if (waiting.length === 0) return found
-      yield [...missing]
-      missing.clear()
-      pending.push(...waiting)
-      waiting = []
-      continue
-    }
+  const lookups = Array.from(keys, (key): Lookup => ({ key, packed: packKey(key), at: root, depth: 0 }))
+  yield* walk(lookups, (lookup: Lookup, missing) => {
     const end = descend(source, lookup)
     if (typeof end === 'number') found.set(lookup.key, end)
     else if (end !== undefined) {
-      waiting.push(end)
       missing.add(end.at)
+      return end
     }
-    yield nothingMissing
-  }
+    return undefined
+  })
+  return found
 }
 
 interface Lookup {

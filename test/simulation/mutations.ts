@@ -276,7 +276,7 @@ const commits: readonly Mutation[] = [
     name: 'numbers are given again after a failover, in SQL',
     sentence: 'Event numbers are unique per event id, never reused.',
     file: 'storage/cluster/incarnation.ts',
-    find: "case when raised then setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint) end",
+    find: "setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint)",
     replace: '${eventNumbersSkipped}::bigint',
     test: 'storage/cluster/cluster.test.ts',
   },
