@@ -93,6 +93,14 @@ test('wrong arguments show the usage of the command and fail with 2', async () =
   }
 })
 
+test('--help after a command shows what it does and its usage', async () => {
+  for (const flag of ['--help', '-h']) {
+    const { code, out } = await troupe(`user create ${flag}`)
+    assert.equal(code, 0)
+    assert.match(out, /Usage: npx troupe user create NAME \[--admin\]/)
+  }
+})
+
 test('config prints the reference, and --check every problem', async () => {
   assert.match((await troupe('config')).out, /# TROUPE_SERVER_NAME=localhost/)
   const bad = { TROUPE_LISTEN: 'x', TROUPE_ROLES: 'y' }

@@ -63,6 +63,10 @@ function unknownCommand(terminal: Terminal, args: readonly string[], commands: r
 }
 
 async function runCommand(command: Command, args: readonly string[], line: CommandLine): Promise<number> {
+  if (isHelpFlag(args)) {
+    line.terminal.write(`${command.summary}\n${usageOf(command)}\n`)
+    return 0
+  }
   const { values, positionals } = parse(command, args)
   if (positionals.length !== command.positionals) {
     throw new UsageError(
@@ -91,10 +95,14 @@ const knownFailures = [
   UnsafeSettings,
 ]
 
+function usageOf(command: Command): string {
+  return `Usage: npx troupe ${command.name} ${command.usage}`.trimEnd()
+}
+
 function tellFailure(terminal: Terminal, command: Command, thrown: unknown): number {
   const error = thrown instanceof SuppressedError ? (thrown.suppressed as unknown) : thrown
   if (error instanceof UsageError) {
-    terminal.warn(`${error.message}\nUsage: npx troupe ${command.name} ${command.usage}\n`)
+    terminal.warn(`${error.message}\n${usageOf(command)}\n`)
     return 2
   }
   if (error instanceof ConfigError) {
