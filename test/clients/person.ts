@@ -27,6 +27,20 @@ function silenceLibrary(): void {
   shared.setLevel('silent', false)
 }
 
+/** The library leaves behind each request a timer of one or two minutes, by which it would have been given up. */
+const longMs = 30_000
+
+/** None of these timers is to keep the process of a test that has ended. */
+function letGoOfLongTimers(): void {
+  const { setTimeout: original } = globalThis
+  const lettingGo = (run: () => void, ms?: number): NodeJS.Timeout => {
+    const timer = original(run, ms)
+    return (ms ?? 0) >= longMs ? timer.unref() : timer
+  }
+  globalThis.setTimeout = Object.assign(lettingGo, original)
+}
+letGoOfLongTimers()
+
 export interface Person extends AsyncDisposable {
   readonly name: string
   readonly client: MatrixClient
