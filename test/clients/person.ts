@@ -33,8 +33,12 @@ const longMs = 30_000
 /** None of these timers is to keep the process of a test that has ended. */
 function letGoOfLongTimers(): void {
   const { setTimeout: original } = globalThis
-  const lettingGo = (run: () => void, ms?: number): NodeJS.Timeout => {
-    const timer = original(run, ms)
+  const lettingGo = (
+    run: (...values: unknown[]) => void,
+    ms?: number,
+    ...values: unknown[]
+  ): NodeJS.Timeout => {
+    const timer = original(run, ms, ...values)
     return (ms ?? 0) >= longMs ? timer.unref() : timer
   }
   globalThis.setTimeout = Object.assign(lettingGo, original)
