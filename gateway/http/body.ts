@@ -141,16 +141,22 @@ function isAbsent(root: JsonValue, path: readonly PropertyKey[]): boolean {
 /** How much of a refused body is read and thrown away so that the client gets to see the answer. */
 const discardedBytes = 1024 * 1024
 
+/** Milliseconds that a client which goes on sending after that has to read the answer: the end of the connection may take it from it. */
+const lingeringMs = 2_000
+
 /**
- * Lets a client that is still sending read its answer: what comes is thrown away, and the connection is cut when that becomes
- * too much. Called after the answer has been written.
+ * Lets a client that is still sending read its answer: what comes is thrown away; when that becomes too much nothing more is read, and a
+ * moment later the connection is cut. Called after the answer has been written.
  */
-export function discardRest(request: IncomingMessage): void {
+export function discardRest(request: IncomingMessage, clock: Clock): void {
   if (request.complete || request.destroyed) return
   let size = 0
   request.on('data', (chunk: Buffer) => {
     size += chunk.length
-    if (size > discardedBytes) request.destroy()
+    if (size <= discardedBytes || request.isPaused()) return
+    request.pause()
+    const timer = clock.after(lingeringMs, () => request.destroy())
+    request.once('close', () => timer.cancel())
   })
   request.on('error', () => {})
   request.resume()

@@ -239,6 +239,33 @@ describe('bodies', () => {
     assert.equal(packed.status, 415)
   })
 
+  it('far larger than allowed are answered, though the client is still sending', async () => {
+    await using server = await startEndpointServer({ endpoints: [echo] })
+    const body = Buffer.alloc(32 * 1024 * 1024, 'y')
+    for (let time = 0; time < 10; time++) {
+      const refused = await call(`${server.url}/echo/a/b`, { method: 'PUT', body })
+      assert.deepEqual([refused.status, refused.body['errcode']], [413, 'M_TOO_LARGE'])
+    }
+  })
+
+  it('that never end are read no further after the answer, and their connection is ended', async () => {
+    await using server = await startEndpointServer({ endpoints: [echo] })
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    let answer = ''
+    socket.on('data', (bytes) => (answer += bytes.toString('latin1')))
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    socket.write('PUT /echo/a/b HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n')
+    const chunk = Buffer.alloc(1024 * 1024, 'y')
+    const send = (): boolean => socket.write(chunk, () => socket.writable && send())
+    send()
+    const closed = Promise.withResolvers<void>()
+    socket.on('close', () => closed.resolve())
+    await closed.promise
+    assert.match(answer, /^HTTP\/1\.1 413 /)
+    assert.ok(socket.bytesWritten < 100_000_000, `${socket.bytesWritten} bytes were written`)
+  })
+
   it('cut off by the client end the request without an answer or a fault', async () => {
     await using server = await startEndpointServer({ endpoints: [echo] })
     const faults: unknown[] = []

@@ -155,7 +155,7 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
 
   /** Reports the request once its fate is known, and lets a client that is still sending read its answer. */
   finish(): void {
-    discardRest(this.#request)
+    discardRest(this.#request, this.clock)
     if (!requestDone.hasSubscribers) return
     const gone = !this.response.headersSent || this.response.errored !== null
     const done: RequestDone = {

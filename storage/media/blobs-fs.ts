@@ -62,7 +62,8 @@ async function writeSynced(
   try {
     const hash = createHash('sha256')
     let size = 0
-    for await (const chunk of source) {
+    // A request that is not read to its end lives on, for whoever sends it is to get an answer.
+    for await (const chunk of source.iterator({ destroyOnReturn: false })) {
       // The cast is sound: a request gives bytes unless an encoding is set.
       const bytes = chunk as Buffer
       size += bytes.length

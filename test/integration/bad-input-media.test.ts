@@ -1,6 +1,7 @@
 /** Uploads and downloads with hostile names and types: nothing leaves the store, nothing runs in a browser, no header is split. */
 
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -152,6 +153,16 @@ describe('an upload', () => {
     const body = Buffer.alloc(limit + 1)
     const answer = await askRaw(server.alice, { method: 'POST', path: '/_matrix/media/v3/upload', body })
     assertRefused(answer, 413, 'M_TOO_LARGE')
+    const pieces = Array.from({ length: 8 }, () => Buffer.alloc(Math.ceil(limit / 7)))
+    const unannounced = await fetch(`${server.alice.url}/_matrix/media/v3/upload`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.alice.token}` },
+      body: Readable.toWeb(Readable.from(pieces)),
+      duplex: 'half',
+      signal: AbortSignal.timeout(10_000),
+    } as RequestInit)
+    assert.equal(unannounced.status, 413)
+    assert.match(await unannounced.text(), /M_TOO_LARGE/)
   })
 
   test('to a media id that nobody created, or that is taken, is refused', async () => {
