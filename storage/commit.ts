@@ -37,9 +37,16 @@ export type CommitFailure = 'content' | 'weather'
 
 export interface CommitStore {
   /**
+   * Connects, if that has not been done, and reads something. Throws what the database or the driver throws, and the signal's reason: then
+   * the next attempt is made over a new connection.
+   */
+  open(signal: AbortSignal): Promise<void>
+  /**
    * Runs one group in one transaction, shards ascending. Throws what the database threw; {@link classify} says how to go on.
    * A call whose answer was lost may be made again, unchanged.
    */
   commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult>
   classify(error: unknown): CommitFailure
+  /** Whether it failed because there is no connection to be had, which says nothing about what was to be sent over it. */
+  isRefusal(error: unknown): boolean
 }

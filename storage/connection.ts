@@ -7,6 +7,7 @@
 import { parseJson } from '#protocol/json/parse.ts'
 import postgres from 'postgres'
 import { connectionSilent } from './events.ts'
+import type { PoolLoads } from './pool-loads.ts'
 import { replacedWhenLost } from './replaced-when-lost.ts'
 
 /** A client with this project's types. Only `pool.ts` and `session.ts` hand it out. */
@@ -43,6 +44,8 @@ export interface ConnectionPurpose {
   readonly readOnly?: boolean
   /** Called when a connection was lost. */
   readonly onClose?: () => void
+  /** Where they are counted. */
+  readonly loads?: PoolLoads
   /** Milliseconds without any answer after which a connection with statements under way is thrown away; absent: never. */
   readonly answerLimitMs?: number
 }
@@ -59,8 +62,9 @@ function parseInt8(text: string): number {
   return value
 }
 
-/** A Postgres array of strings or numbers without nulls. */
+/** A Postgres array of strings or of numbers, without nulls. */
 function serializeArray(values: readonly unknown[]): string {
+  if (typeof values[0] === 'number') return `{${values.join(',')}}`
   return `{${values.map((value) => `"${String(value).replace(/["\\]/g, '\\$&')}"`).join(',')}}`
 }
 
@@ -99,6 +103,7 @@ export function openSql(options: StorageOptions, purpose: ConnectionPurpose): Sq
     open: (onClose) => openOne(options, purpose, onClose),
     connections: purpose.max,
     onClose: purpose.onClose,
+    count: (connections) => purpose.loads?.add(purpose.purpose, connections) ?? ((): void => {}),
     answerLimit:
       ms === undefined
         ? undefined

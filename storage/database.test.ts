@@ -71,6 +71,19 @@ test('migrations are applied once, also by two processes at once, and are told',
   assert.equal(progress.length, known.length)
 })
 
+test(
+  'a database that lacks no migration is used at once, whoever migrates at that moment',
+  limit,
+  async () => {
+    await using db = await testDatabase()
+    await using other = db.database.session('other')
+    await other.sql`select pg_advisory_lock(${0x74726f})`
+    const progress: string[] = []
+    await migrate(db.database, { onProgress: (text) => void progress.push(text) })
+    assert.deepEqual(progress, [])
+  },
+)
+
 test('migration numbers ascend without a gap', limit, async () => {
   const ids = (await readMigrations()).map(({ id }) => id)
   assert.deepEqual(

@@ -9,6 +9,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Sql } from './connection.ts'
 import { migrationApplied } from './events.ts'
 import type { Database } from './pool.ts'
+import type { Session } from './session.ts'
 
 /** The database and this program do not fit together. The message says what to do. */
 export class SchemaMismatch extends Error {
@@ -34,18 +35,20 @@ const folder = new URL('./migrations/', import.meta.url)
 
 /** The migrations of this program, ascending. */
 export async function readMigrations(): Promise<Migration[]> {
-  const files = (await readdir(folder)).filter((file) => /^\d{4}-.*\.sql$/.test(file)).toSorted()
   return Promise.all(
-    files.map(async (file) => {
+    (await listFiles()).map(async (file) => {
       const sql = await readFile(new URL(file, folder), 'utf8')
-      return {
-        id: Number(file.slice(0, 4)),
-        name: file.slice(5, -4),
-        breaking: sql.startsWith('--! breaking'),
-        sql,
-      }
+      return { id: idOf(file), name: file.slice(5, -4), breaking: sql.startsWith('--! breaking'), sql }
     }),
   )
+}
+
+async function listFiles(): Promise<string[]> {
+  return (await readdir(folder)).filter((file) => /^\d{4}-.*\.sql$/.test(file)).toSorted()
+}
+
+function idOf(file: string): number {
+  return Number(file.slice(0, 4))
 }
 
 /**
@@ -53,6 +56,7 @@ export async function readMigrations(): Promise<Migration[]> {
  * migration that this program does not know.
  */
 export async function migrate(database: Database, options: MigrateOptions = {}): Promise<void> {
+  if (await isMigrated(database.control)) return
   const known = await readMigrations()
   await using session = database.session('migrate', undefined, 'patient')
   const { sql } = session
@@ -66,10 +70,8 @@ export async function migrate(database: Database, options: MigrateOptions = {}):
       breaking   boolean not null,
       applied_at timestamptz not null default now()
     )`
-  const rows = await sql<
-    { id: number; name: string; breaking: boolean }[]
-  >`select id, name, breaking from migration`
-  refuseNewer(rows, known)
+  const rows = await readApplied(sql)
+  refuseNewer(rows, known.at(-1)?.id ?? 0)
   const applied = new Set(rows.map((row) => row.id))
   for (const migration of known) {
     if (applied.has(migration.id)) continue
@@ -78,11 +80,25 @@ export async function migrate(database: Database, options: MigrateOptions = {}):
   }
 }
 
-function refuseNewer(
-  rows: readonly { id: number; name: string; breaking: boolean }[],
-  known: readonly Migration[],
-): void {
-  const newest = known.at(-1)?.id ?? 0
+/** Whether nothing is missing, as at almost every start: then there is nothing to lock, and nobody to wait for. */
+async function isMigrated({ sql }: Session): Promise<boolean> {
+  const [table] = await sql<{ present: boolean }[]>`select to_regclass('migration') is not null as present`
+  if (table?.present !== true) return false
+  const known = (await listFiles()).map(idOf)
+  const rows = await readApplied(sql)
+  refuseNewer(rows, known.at(-1) ?? 0)
+  const applied = new Set(rows.map((row) => row.id))
+  return known.every((id) => applied.has(id))
+}
+
+type Applied = Pick<Migration, 'id' | 'name' | 'breaking'>
+
+async function readApplied(sql: Sql): Promise<readonly Applied[]> {
+  return sql<Applied[]>`select id, name, breaking from migration`
+}
+
+/** `newest`: the id of the last migration that this program knows. */
+function refuseNewer(rows: readonly Applied[], newest: number): void {
   const stranger = rows.find((row) => row.id > newest && row.breaking)
   if (stranger) {
     throw new SchemaMismatch(
@@ -114,17 +130,7 @@ export interface Identity {
  */
 export async function initialise(database: Database, identity: Identity): Promise<void> {
   const { sql } = database.control
-  await sql`
-    with made as (
-      insert into cluster (incarnation, system_identifier, timeline, shard_count, server_name)
-      select 1, system_identifier::text, database_timeline(), ${identity.shardCount}::integer, ${identity.serverName}
-      from pg_control_system()
-      on conflict do nothing
-      returning shard_count
-    )
-    insert into shard (shard_id) select generate_series(0, shard_count - 1) from made`
-  const [stored] = await sql<{ serverName: string; shardCount: number }[]>`
-    select server_name as "serverName", shard_count as "shardCount" from cluster`
+  const stored = (await readIdentity(sql)) ?? (await makeIdentity(sql, identity))
   if (!stored) throw new SchemaMismatch('The database could not be initialised: the cluster row is missing.')
   if (stored.serverName !== identity.serverName) {
     throw new SchemaMismatch(
@@ -137,4 +143,24 @@ export async function initialise(database: Database, identity: Identity): Promis
       `This database has ${stored.shardCount} shards and the program expects ${identity.shardCount}.`,
     )
   }
+}
+
+async function readIdentity(sql: Sql): Promise<Identity | undefined> {
+  const [stored] = await sql<Identity[]>`
+    select server_name as "serverName", shard_count as "shardCount" from cluster`
+  return stored
+}
+
+/** What is stored then: of several processes that make it at once, one does. */
+async function makeIdentity(sql: Sql, { serverName, shardCount }: Identity): Promise<Identity | undefined> {
+  await sql`
+    with made as (
+      insert into cluster (incarnation, system_identifier, timeline, shard_count, server_name)
+      select 1, system_identifier::text, database_timeline(), ${shardCount}::integer, ${serverName}
+      from pg_control_system()
+      on conflict do nothing
+      returning shard_count
+    )
+    insert into shard (shard_id) select generate_series(0, shard_count - 1) from made`
+  return readIdentity(sql)
 }

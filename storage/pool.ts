@@ -4,6 +4,7 @@ import type { CommitStore } from './commit.ts'
 import { applyInPieces, type BulkRow } from './bulk.ts'
 import { PostgresCommitStore } from './commit-postgres.ts'
 import { openSql, type ConnectionPurpose, type StorageOptions } from './connection.ts'
+import { PoolLoads } from './pool-loads.ts'
 import type { Reads } from './reads.ts'
 import { Session } from './session.ts'
 import { checkSettings } from './settings.ts'
@@ -16,6 +17,8 @@ export interface Database extends AsyncDisposable {
   readonly control: Session
   /** A connection of its own, which the caller disposes. A patient one waits for an answer as long as it takes. */
   session(purpose: string, onClose?: () => void, patience?: 'patient'): Session
+  /** What its connections do at the moment. */
+  readonly loads: PoolLoads
   /** A commit store with a connection of its own, disposed with the database. */
   commitStore(): CommitStore
   /**
@@ -34,9 +37,10 @@ const defaultAnswerLimitMs = 15_000
  */
 export async function openDatabase(options: StorageOptions): Promise<Database> {
   await using opening = new AsyncDisposableStack()
+  const loads = new PoolLoads()
   const open = (purpose: ConnectionPurpose): Session =>
     new Session(
-      openSql(options, { answerLimitMs: options.answerLimitMs ?? defaultAnswerLimitMs, ...purpose }),
+      openSql(options, { answerLimitMs: options.answerLimitMs ?? defaultAnswerLimitMs, loads, ...purpose }),
     )
   const control = opening.use(open({ purpose: 'control', max: 1 }))
   const writer = opening.use(open({ purpose: 'bulk', max: 1 }))
@@ -47,15 +51,16 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
   return {
     reads: { sql: watched(reader.sql, options.reads) },
     control,
+    loads,
     session: (purpose, onClose, patience) => {
-      const wanted = { purpose, max: 1, ...(onClose && { onClose }) }
+      const wanted = { purpose, max: 1, loads, ...(onClose && { onClose }) }
       return patience === 'patient' ? new Session(openSql(options, wanted)) : open(wanted)
     },
     commitStore: () => {
       const purpose = `commit ${++commits}`
       return resources.use(
         // Without a limit of its own: the committer gives a call up that is not answered, and repeats it.
-        new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, onClose })),
+        new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, loads, onClose })),
       )
     },
     bulk: (rows) => applyInPieces(writer, rows),

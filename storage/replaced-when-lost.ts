@@ -9,6 +9,7 @@
 
 import type { Sql } from './connection.ts'
 import { isPending, listenToPending, type Pending } from './pending.ts'
+import type { ConnectionLoad } from './pool-loads.ts'
 
 /** Milliseconds after which whatever a replaced client still holds fails. */
 const retireMs = 500
@@ -30,6 +31,8 @@ export interface ReplacedOptions {
   readonly onClose?: (() => void) | undefined
   /** Absent: an answer is waited for as long as it takes. */
   readonly answerLimit?: AnswerLimit | undefined
+  /** Given the connections to count; what it returns is called at their end. */
+  readonly count?: ((connections: readonly ConnectionLoad[]) => () => void) | undefined
 }
 
 /**
@@ -41,6 +44,7 @@ export function replacedWhenLost(options: ReplacedOptions): Sql {
   const slots = Array.from({ length: connections }, () => new Slot(options))
   const [first] = slots
   if (first === undefined) throw new RangeError('a client needs a connection')
+  const uncount = options.count?.(slots)
   let turn = 0
   // Every read passes here: nothing is made anew for it.
   const least = (): Slot => {
@@ -53,6 +57,7 @@ export function replacedWhenLost(options: ReplacedOptions): Sql {
     return best
   }
   const end = async (options?: { timeout?: number }): Promise<void> => {
+    uncount?.()
     await Promise.all(slots.map((slot) => slot.end(options)))
   }
   return new Proxy(first.client, {
@@ -61,8 +66,9 @@ export function replacedWhenLost(options: ReplacedOptions): Sql {
   })
 }
 
-class Slot {
+class Slot implements ConnectionLoad {
   client: Sql
+  isOpen = false
   /** Statements that are under way. */
   running = 0
   readonly #options: ReplacedOptions
@@ -88,6 +94,7 @@ class Slot {
   }
 
   #connect(): Sql {
+    this.isOpen = false
     const client = this.#options.open(() => {
       if (!this.#ended && client === this.client) {
         this.client = this.#connect()
@@ -99,6 +106,7 @@ class Slot {
   }
 
   #count(query: Pending): void {
+    const { client } = this
     listenToPending(query, {
       started: () => {
         if (this.running++ === 0) this.#progressAt = performance.now()
@@ -106,6 +114,8 @@ class Slot {
       },
       settled: () => {
         this.running--
+        // Where it failed with its connection that has been replaced, or is in a moment.
+        if (client === this.client) this.isOpen = true
         this.#progressAt = performance.now()
       },
     })

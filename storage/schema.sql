@@ -120,6 +120,7 @@ create table host_lease (
   draining boolean not null default false,
   expires_at timestamp with time zone not null,
   weight integer,
+  condition text,
   PRIMARY KEY (host_id),
   CHECK ((weight > 0))
 );

@@ -46,10 +46,13 @@ export type BusFailure =
 export class BusError extends Error {
   override readonly name = 'BusError'
   readonly kind: BusFailure
+  /** Milliseconds for which the bus had been silent already when the connection was given up; else zero. */
+  readonly silentMs: number
 
-  constructor(kind: BusFailure, message: string, options?: ErrorOptions) {
+  constructor(kind: BusFailure, message: string, options?: ErrorOptions & { readonly silentMs?: number }) {
     super(message, options)
     this.kind = kind
+    this.silentMs = options?.silentMs ?? 0
   }
 }
 

@@ -276,7 +276,7 @@ export class NatsBus implements Bus {
   }
 
   #forgetConnection(): void {
-    this.#requests.failAll('the connection to NATS is lost')
+    this.#requests.failAll('the connection to NATS is lost', this.#link.silentMs)
     this.#publications.clear()
     for (const responder of this.#responders.keys()) responder.forgetPartials()
   }

@@ -29,7 +29,7 @@ export interface NatsConnection {
   close(): Promise<void>
   /** Resolves when the connection is lost or closed. */
   closed(): Promise<unknown>
-  /** `error`: the server complains; `staleConnection`: it answers no pings. Ends with the connection. */
+  /** `error`: the server complains. Ends with the connection. */
   status(): AsyncIterable<{ readonly type: string; readonly error?: Error }>
 }
 

@@ -1,3 +1,5 @@
+/** The client never tells of what the server still owed when a connection was lost: nobody may wait for it. */
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
@@ -6,13 +8,22 @@ import { systemClock, systemRandom } from '../runtime/clock.ts'
 import type { NatsConnection } from './nats-client.ts'
 import { NatsLink } from './nats-link.ts'
 
-/** A connection whose subscriptions never say that they have ended, as one does that is lost while they end. */
-function forgetful(): { readonly connection: NatsConnection; readonly lose: () => void } {
+const limit = { timeout: 10_000 }
+
+interface Fake {
+  readonly connection: NatsConnection
+  /** From now on the server owes every answer. */
+  owe(): void
+  lose(): void
+}
+
+function fake(): Fake {
   const lost = Promise.withResolvers<void>()
+  let owes = false
   const connection: NatsConnection = {
     publish: () => {},
-    subscribe: () => ({ drain: () => new Promise(() => {}) }),
-    flush: () => Promise.resolve(),
+    subscribe: () => ({ drain: () => (owes ? new Promise(() => {}) : Promise.resolve()) }),
+    flush: () => (owes ? new Promise(() => {}) : Promise.resolve()),
     isClosed: () => false,
     close: () => Promise.resolve(lost.resolve()),
     closed: () => lost.promise,
@@ -21,47 +32,73 @@ function forgetful(): { readonly connection: NatsConnection; readonly lose: () =
       yield* []
     },
   }
-  return { connection, lose: () => lost.resolve() }
+  return { connection, owe: () => (owes = true), lose: () => lost.resolve() }
 }
 
-async function greetingServer(): Promise<{ readonly address: string } & AsyncDisposable> {
+/** A link that uses these connections, one after the other. */
+async function linkOver(fakes: readonly Fake[]): Promise<{ readonly link: NatsLink } & AsyncDisposable> {
   const server = createServer((socket) => void socket.on('error', () => {}).end('INFO {}\r\n'))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   // The cast is sound for a server on a port.
   const { port } = server.address() as AddressInfo
+  let dialed = 0
+  const link = new NatsLink({
+    address: { servers: [`127.0.0.1:${port}`], tls: false, label: 'test' },
+    dial: async () => (fakes[dialed++] ?? fake()).connection,
+    clock: systemClock,
+    random: systemRandom,
+    maxUnconfirmedBytes: 1000,
+  })
   return {
-    address: `127.0.0.1:${port}`,
+    link,
     async [Symbol.asyncDispose]() {
+      await link.close()
       server.close()
-      await once(server, 'close')
     },
   }
 }
 
-it(
-  'the end of a subscription does not wait for a connection that is lost meanwhile',
-  { timeout: 10_000 },
-  async () => {
-    await using server = await greetingServer()
-    const { connection, lose } = forgetful()
-    const link = new NatsLink({
-      address: { servers: [server.address], tls: false, label: 'test' },
-      dial: () => Promise.resolve(connection),
-      clock: systemClock,
-      random: systemRandom,
-      maxUnconfirmedBytes: 1000,
-    })
-    await link.start(5_000)
-    const subscription = await link.subscribe('log.1', () => {})
-    const startedAt = performance.now()
-    const closed = subscription.close()
-    lose()
-    await closed
-    assert.ok(performance.now() - startedAt < 1_500, 'not by the limit of time')
-    const next = await link.subscribe('log.1', () => {})
-    // Nobody says that the connection is lost: then a limit of time holds.
-    await next.close()
-    await link.close()
-  },
-)
+it('the end of a subscription does not wait for a connection that is lost meanwhile', limit, async () => {
+  const first = fake()
+  await using one = await linkOver([first])
+  await one.link.start(5_000)
+  const subscription = await one.link.subscribe('log.1', () => {})
+  first.owe()
+  const startedAt = performance.now()
+  const closed = subscription.close()
+  first.lose()
+  await closed
+  assert.ok(performance.now() - startedAt < 1_500, 'not by the limit of time')
+})
+
+it('nor for ever for one that stands still and is not lost', limit, async () => {
+  const first = fake()
+  await using one = await linkOver([first])
+  await one.link.start(5_000)
+  const subscription = await one.link.subscribe('log.1', () => {})
+  first.owe()
+  await subscription.close()
+})
+
+it('whoever subscribes or flushes does not wait for a connection that is lost meanwhile', limit, async () => {
+  const first = fake()
+  await using one = await linkOver([first])
+  await one.link.start(5_000)
+  first.owe()
+  const waiting = Promise.all([one.link.subscribe('log.1', () => {}), one.link.flush()])
+  first.lose()
+  await waiting
+})
+
+it('a connection that is lost before it has answered at all is replaced', limit, async () => {
+  const first = fake()
+  first.owe()
+  await using one = await linkOver([first])
+  const healthy = Promise.withResolvers<boolean>()
+  one.link.onHealth(healthy.resolve)
+  await one.link.start(300)
+  assert.equal(one.link.healthy, false)
+  first.lose()
+  assert.equal(await healthy.promise, true)
+})

@@ -12,6 +12,7 @@ import { reportBus } from './events.ts'
 import type { NatsConnection, NatsDial, NatsMessage, NatsSubscription } from './nats-client.ts'
 import { natsRefusal } from './nats-refusal.ts'
 import { answeringServer } from './nats-probe.ts'
+import { NatsPulse } from './nats-pulse.ts'
 import type { NatsAddress } from './nats-url.ts'
 import { type Clock, delay, type Random } from '../runtime/clock.ts'
 
@@ -54,6 +55,9 @@ export class NatsLink {
   readonly #healthListeners = new Set<(healthy: boolean) => void>()
   readonly #closing = new AbortController()
   #connection: NatsConnection | undefined
+  /** Resolves when the present connection is lost, with the reason. */
+  #lost: Promise<unknown> = Promise.resolve()
+  #pulse: NatsPulse | undefined
   #healthy = false
   #sentBytes = 0
   #confirmedBytes = 0
@@ -66,6 +70,11 @@ export class NatsLink {
 
   get healthy(): boolean {
     return this.#healthy
+  }
+
+  /** Milliseconds since the server of the last connection was heard of; zero before the first. */
+  get silentMs(): number {
+    return this.#pulse?.silentMs ?? 0
   }
 
   /** Largest NATS message that the present server takes, bytes. */
@@ -115,9 +124,9 @@ export class NatsLink {
     this.#registrations.add(registration)
     const connection = this.#connection
     if (connection !== undefined && !connection.isClosed()) {
-      attach(connection, registration)
+      this.#attach(connection, registration)
       // A connection that is lost meanwhile is replaced, and the subscription with it.
-      await connection.flush().catch(() => {})
+      await this.#answered(connection)
       if (registration.refusal !== undefined) {
         this.#registrations.delete(registration)
         throw registration.refusal
@@ -129,7 +138,7 @@ export class NatsLink {
   /** Whatever was sent so far has reached the server, or the connection is gone. */
   async flush(): Promise<void> {
     const connection = this.#connection
-    if (connection !== undefined && !connection.isClosed()) await connection.flush().catch(() => {})
+    if (connection !== undefined && !connection.isClosed()) await this.#answered(connection)
   }
 
   /** Closes for good. Idempotent. */
@@ -180,18 +189,23 @@ export class NatsLink {
   async #hold(connection: NatsConnection): Promise<void> {
     const lost = Promise.withResolvers<string>()
     void connection.closed().then((error) => lost.resolve(error instanceof Error ? error.message : 'closed'))
-    void this.#watch(connection, lost.resolve)
+    void this.#watch(connection)
     this.#sentBytes = 0
     this.#confirmedBytes = 0
     this.#confirming = false
     this.#connection = connection
-    for (const registration of this.#registrations) attach(connection, registration)
-    const known = await connection.flush().then(
-      () => true,
-      () => false,
-    )
-    if (known) this.#setHealthy(true, 'connected')
+    this.#lost = lost.promise
+    const pulse = new NatsPulse({
+      clock: this.#options.clock,
+      ping: () => connection.flush(),
+      // The client would first write what is pending, which a server that stands still never reads.
+      onStill: () => lost.resolve('the server does not answer pings'),
+    })
+    this.#pulse = pulse
+    for (const registration of this.#registrations) this.#attach(connection, registration)
+    if (await this.#answered(connection)) this.#setHealthy(true, 'connected')
     const reason = await lost.promise
+    pulse.stop()
     this.#connection = undefined
     for (const registration of this.#registrations) registration.attached = undefined
     // Not waited for: a peer that stands still must not hold up the next attempt.
@@ -199,12 +213,22 @@ export class NatsLink {
     this.#setHealthy(false, `NATS_URL (${this.#options.address.label}): ${reason}`)
   }
 
-  async #watch(connection: NatsConnection, onLost: (reason: string) => void): Promise<void> {
+  /**
+   * Resolves when the server has taken everything that was sent to it: true, or when the connection is gone: false. The client never tells
+   * of an answer that was still owed when a connection was closed.
+   */
+  #answered(connection: NatsConnection): Promise<boolean> {
+    const flushed = connection.flush().then(
+      () => true,
+      () => false,
+    )
+    return Promise.race([flushed, this.#lost.then(() => false)])
+  }
+
+  async #watch(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === 'error' && status.error !== undefined)
         reportBus({ kind: 'server-error', error: status.error })
-      // The client would first write what is pending, which a server that stands still never reads.
-      else if (status.type === 'staleConnection') onLost('the server does not answer pings')
     }
   }
 
@@ -250,21 +274,23 @@ export class NatsLink {
     await Promise.race([attached.drain().catch(() => {}), over.promise])
     timer.cancel()
   }
-}
 
-function attach(connection: NatsConnection, registration: Registration): void {
-  registration.attached = connection.subscribe(registration.subject, {
-    callback: (error, message) => {
-      if (error !== null) {
-        registration.refusal = error
-        return
-      }
-      try {
-        registration.onMessage(message)
-      } catch (thrown) {
-        // Thrown into the client it would end the reading of this connection.
-        reportBus({ kind: 'threw', adapter: 'nats', target: 'connection', error: thrown })
-      }
-    },
-  })
+  #attach(connection: NatsConnection, registration: Registration): void {
+    const pulse = this.#pulse
+    registration.attached = connection.subscribe(registration.subject, {
+      callback: (error, message) => {
+        if (error !== null) {
+          registration.refusal = error
+          return
+        }
+        pulse?.heard()
+        try {
+          registration.onMessage(message)
+        } catch (thrown) {
+          // Thrown into the client it would end the reading of this connection.
+          reportBus({ kind: 'threw', adapter: 'nats', target: 'connection', error: thrown })
+        }
+      },
+    })
+  }
 }

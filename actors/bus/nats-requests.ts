@@ -80,10 +80,10 @@ export class NatsRequests {
     }
   }
 
-  /** The connection is lost: no reply of these will come. */
-  failAll(why: string): void {
+  /** The connection is lost, after so many milliseconds of silence: no reply of these will come. */
+  failAll(why: string, silentMs = 0): void {
     for (const { subject, pending } of this.#waiting.values()) {
-      pending.fail(new BusError('disconnected', `${subject}: ${why}`))
+      pending.fail(new BusError('disconnected', `${subject}: ${why}`, { silentMs }))
     }
   }
 

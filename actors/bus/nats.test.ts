@@ -121,6 +121,10 @@ describe('nats: a connection that comes and goes', () => {
       await using asking = await joinBus({ url: server.url, maxUnconfirmedBytes: 1_000_000 })
       await serving.serve(subject, async ({ head }) => ({ head }))
       server.pause()
+      const held = assertFails(
+        asking.request(subject, { head: 'held' }, { timeoutMs: 20_000 }),
+        'disconnected',
+      )
       using facts = collectFacts()
       const body = 'x'.repeat(100_000)
       for (let count = 0; count < 100; count += 1) asking.publish(logSubject(1), { head: 0, body })
@@ -128,6 +132,7 @@ describe('nats: a connection that comes and goes', () => {
       assert.ok(congested.length >= 90, `${congested.length} dropped`)
       await assertFails(asking.request(subject, { head: 0, body }, { timeoutMs: 20_000 }), 'disconnected')
       await turns(asking, false)
+      assert.ok((await held).silentMs >= 2_000, 'whoever waited is told for how long there was silence')
       server.resume()
       await Promise.all([turns(asking, true), turns(serving, true)])
       assert.equal((await asking.request(subject, { head: 'moves' }, { timeoutMs: 5_000 })).head, 'moves')

@@ -37,9 +37,8 @@ export interface NatsTlsFiles {
 }
 
 const mebibyte = 1024 * 1024
-/** A server that answers none of three pings is given up after about four seconds. */
-const pingIntervalMs = 1_000
-const maxPingsOut = 3
+/** `nats-pulse.ts` pings by itself: it can tell a server that stands still from a process that did. */
+const pingIntervalMs = 60_000
 
 /**
  * Joins a NATS cluster. Resolves when connected or after `waitMs`, whichever comes first; in the second case the bus is not
@@ -88,7 +87,6 @@ function dialler(address: NatsAddress, { name, tls = {} }: NatsBusOptions): Nats
       ignoreClusterUpdates: true,
       noAsyncTraces: true,
       pingInterval: pingIntervalMs,
-      maxPingOut: maxPingsOut,
       ...(address.user === undefined ? {} : { user: address.user }),
       ...(address.pass === undefined ? {} : { pass: address.pass }),
       ...(address.token === undefined ? {} : { token: address.token }),

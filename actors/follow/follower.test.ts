@@ -51,3 +51,25 @@ test('what nobody announces is found out by looking at all heads', async () => {
   await clock.advance(4000)
   assert.deepEqual(changed, [0])
 })
+
+test('what nobody announces is found out also in logs that are shorter than before, for the database lost commits', async () => {
+  const clock = new ManualClock()
+  let row = { incarnation: 1, head: 20 }
+  // The cast is sound: the feed asks for nothing but the heads.
+  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
+  await using feed = new HostFeed({
+    bus: new MemoryBus(clock),
+    clock,
+    random: seededRandom(1),
+    reads,
+    shardCount: 1,
+  })
+  await feed.start()
+  row = { incarnation: 2, head: 17 }
+  await clock.advance(4000)
+  const changed: number[] = []
+  feed.onBroken((shard) => changed.push(shard))
+  row = { incarnation: 2, head: 18 }
+  await clock.advance(4000)
+  assert.deepEqual(changed, [0])
+})

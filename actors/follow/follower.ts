@@ -331,6 +331,8 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   /** The database has lost commits: what was heard under epochs of before says nothing of the logs as they are now. */
   #begin(incarnation: number): void {
     this.#incarnation = incarnation
+    // Logs may have become shorter, and what comes after is news all the same.
+    this.#seenHeads.fill(0)
     for (const { epoch, proven, shard } of this.#chains)
       if (proven !== undefined && epoch < leastEpoch(incarnation))
         this.#restart(shard, 'the database has lost commits')

@@ -72,6 +72,8 @@ export class Activation implements TurnHolder {
   #decided = 0
   #durable = 0
   #unsettled = 0
+  /** Requests of which it is being found out whether they or the database are to blame: nothing else answers them. */
+  #accused: Set<Call> | undefined
   /** Gone, and nothing on its way. */
   #over = false
 
@@ -123,7 +125,8 @@ export class Activation implements TurnHolder {
         return
       }
     }
-    if (!this.#mailbox.offer(call)) call.refuse(tooMany())
+    if (this.#unsettled > 0 && this.services.isStalled(this.lane)) call.refuse(noCommit())
+    else if (!this.#mailbox.offer(call)) call.refuse(tooMany())
   }
 
   /** A message of the actor to itself, handled after whatever runs now. */
@@ -171,8 +174,20 @@ export class Activation implements TurnHolder {
     this.#abort.abort(new Discarded(why))
     for (const call of this.#mailbox.takeAll()) call.again(why)
     this.#endInterleaved(why)
-    this.#current?.again(why)
+    if (this.#current !== undefined) this.#again(this.#current, why)
     this.#end()
+  }
+
+  /**
+   * Nobody knows when what was decided here can be committed. Whoever waits for that is told to try again: what he asked for may still be
+   * done, and then the repetition finds it done.
+   */
+  commitsStall(): void {
+    if (this.#unsettled === 0) return
+    this.#held.stalled()
+    // The turn under way may wait for a commit, too, and everybody behind it with it.
+    this.#current?.refuse(noCommit())
+    for (const call of this.#mailbox.all()) call.refuse(noCommit())
   }
 
   /** For `PendingDecision`: the fate of a decision is known. Decisions are settled in their order. */
@@ -201,7 +216,7 @@ export class Activation implements TurnHolder {
     const call = this.#current
     if (call === undefined) return
     if (this.#state !== 'gone') {
-      this.#killed(call)
+      this.#accuse([call])
       this.discard(
         'a turn did not end',
         new Error(`the turn of ${call.request.kind} did not end in ${ms} ms`),
@@ -233,11 +248,10 @@ export class Activation implements TurnHolder {
     const calls = this.#mailbox.takeAll()
     // Gone before anybody is answered, so that whoever asks again at once meets a fresh activation.
     this.discard('it could not be loaded')
-    for (const call of calls) {
-      if (expected) call.refuse(error)
-      else if (this.services.isWeather(error)) call.again('the database did not answer')
-      else this.#killed(call)
-    }
+    if (expected) for (const call of calls) call.refuse(error)
+    else if (this.services.isWeather(error))
+      for (const call of calls) call.again('the database did not answer')
+    else this.#accuse(calls)
   }
 
   get #mayStart(): boolean {
@@ -315,7 +329,7 @@ export class Activation implements TurnHolder {
   #endInterleaved(why: string): void {
     const calls = [...this.#interleaved]
     this.#interleaved.clear()
-    for (const call of calls) call.again(why)
+    for (const call of calls) this.#again(call, why)
   }
 
   /** Answers, or holds the answer until what it rests on is durable. */
@@ -330,7 +344,12 @@ export class Activation implements TurnHolder {
   }
 
   #hold(call: Call, durable: () => void): void {
-    this.#held.add(this.#decided, { durable, lost: () => call.again('the decision was not committed') })
+    if (this.services.isStalled(this.lane)) return call.refuse(noCommit())
+    this.#held.add(this.#decided, {
+      durable,
+      lost: () => this.#again(call, 'the decision was not committed'),
+      stalled: () => call.refuse(noCommit()),
+    })
   }
 
   #threw(call: Call, error: unknown): void {
@@ -339,9 +358,9 @@ export class Activation implements TurnHolder {
       else this.#hold(call, () => this.#refuse(call, error))
       return
     }
-    if (this.#state === 'gone') return call.again('the activation has ended')
+    if (this.#state === 'gone') return this.#again(call, 'the activation has ended')
     const weather = error instanceof Discarded || this.services.isWeather(error)
-    if (!weather) this.#killed(call)
+    if (!weather) this.#accuse([call])
     this.discard('a turn failed', error)
     if (weather) call.again('the database did not answer')
   }
@@ -351,15 +370,43 @@ export class Activation implements TurnHolder {
     else call.again('the lease is not certain')
   }
 
-  /** The request has killed the activation, or would have: it is counted, and its caller gets a clean error. */
+  /**
+   * These requests have ended the activation, or would have. Unless the database has gone back, of which nobody here may know yet and which makes
+   * rows disappear that others refer to, it is counted as a kill, and who asked gets a clean error.
+   */
+  #accuse(calls: readonly Call[]): void {
+    this.#accused ??= new Set()
+    for (const call of calls) this.#accused.add(call)
+    void this.#isToBlame().then((guilty) => {
+      for (const call of calls) {
+        if (guilty) this.#killed(call)
+        else call.again('the database has gone back')
+      }
+    })
+  }
+
+  async #isToBlame(): Promise<boolean> {
+    try {
+      return await this.services.bearsOut(this.lane)
+    } catch {
+      // Then nobody can be asked, and whoever asks again will find out.
+      return false
+    }
+  }
+
   #killed(call: Call): void {
     const { kind } = this.definition
     if (this.services.poison.record(kind, this.key, call.request)) this.#report('parked')
     call.refuse(new MatrixError('M_UNKNOWN', 'Internal server error'))
   }
 
+  /** Sends who asked to ask again, unless his request is looked at. */
+  #again(call: Call, why: string): void {
+    if (this.#accused?.has(call) !== true) call.again(why)
+  }
+
   #lost(pending: PendingDecision, failure: CommitFailed): void {
-    if (failure instanceof ContentRefused && pending.call !== undefined) this.#killed(pending.call)
+    if (failure instanceof ContentRefused && pending.call !== undefined) this.#accuse([pending.call])
     // Gone before the callers are told, so that whoever asks again at once meets a fresh activation.
     this.discard(failure.message, failure)
     this.#held.lose(pending.number)
@@ -416,6 +463,13 @@ function isPromise(value: unknown): value is Promise<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )
+}
+
+function noCommit(): MatrixError {
+  return new MatrixError('M_UNKNOWN', 'The database does not answer in time; try again.', {
+    status: 503,
+    extra: { retry_after_ms: 1000 },
+  })
 }
 
 function tooMany(): MatrixError {

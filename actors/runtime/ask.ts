@@ -45,6 +45,8 @@ const attemptMs = 3000
 const patientMs = 10_000
 /** So long without any connection to the bus or to Postgres, and whoever asks is told rather than kept: a restart of either takes less. */
 const cutOffMs = 3000
+/** Of that as much as this may lie before the connection was given up, when the bus was silent already; a new one is made in less than the rest. */
+const silenceMs = 1500
 
 export class Ask implements Expiring {
   readonly question: Question
@@ -127,8 +129,8 @@ export class Ask implements Expiring {
   }
 
   /**
-   * One request over the bus. It is given up when the shard gets a newer epoch, for then nobody may answer it any more, and when
-   * replies of its owner were lost, for this may have been one.
+   * One request over the bus. It is given up when the shard gets a newer epoch, for then nobody may answer it any more, when the owner of
+   * this epoch has only now begun to serve it, and when replies of its owner were lost, for this may have been one.
    */
   async #askBus(): Promise<void> {
     const { bus, directory, clock } = this.#environment
@@ -140,7 +142,7 @@ export class Ask implements Expiring {
     const abort = new AbortController()
     this.#attempt = abort
     const unwatch = directory.watch(shard, (news) => {
-      if (news === 'replies lost' || directory.epochOf(shard) > epoch) abort.abort(attemptIsVoid)
+      if (news !== 'epoch' || directory.epochOf(shard) > epoch) abort.abort(attemptIsVoid)
     })
     const waitMs = timeoutMs > patientMs ? remainingMs : Math.min(remainingMs, attemptMs)
     try {
@@ -160,10 +162,10 @@ export class Ask implements Expiring {
     }
   }
 
-  #isCutOff({ kind }: BusError): boolean {
+  #isCutOff({ kind, silentMs }: BusError): boolean {
     if (kind === 'aborted') return false
     const nowMs = this.#environment.clock.monotonic()
-    if (kind === 'disconnected') this.#cutOffSinceMs ??= nowMs
+    if (kind === 'disconnected') this.#cutOffSinceMs ??= nowMs - Math.min(silentMs, silenceMs)
     else this.#cutOffSinceMs = undefined
     return this.#cutOffSinceMs !== undefined && nowMs - this.#cutOffSinceMs >= cutOffMs
   }

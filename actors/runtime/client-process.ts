@@ -39,7 +39,7 @@ export async function openActorClient(options: ActorClientProcessOptions): Promi
     const message = parseOwnership(head)
     if (message?.kind === 'reconnected') directory.reconnected(message.shards, message.connection)
     if (message?.kind !== 'claimed') return
-    for (const { shard, epoch } of message.shards) directory.raise(shard, epoch)
+    for (const { shard, epoch } of message.shards) directory.served(shard, epoch)
   })
   await directory.read()
   let timer = clock.after(pollEveryMs, poll)

@@ -1,10 +1,11 @@
 /** Leases and claims in Postgres. The lease has a session of its own, so that a renewal never waits behind anything. */
 
 import { readHeads } from '#storage/cluster/heads.ts'
-import { checkIncarnation, raiseIncarnation } from '#storage/cluster/incarnation.ts'
+import { bearsOut, checkIncarnation, type HeldShard, raiseIncarnation } from '#storage/cluster/incarnation.ts'
 import {
   forgetDeadHosts,
   forgetOtherHosts,
+  type HostCondition,
   listHosts,
   registerHost,
   renewHost,
@@ -37,10 +38,10 @@ export class PostgresClusterStore implements ClusterStore {
     await forgetDeadHosts(session)
   }
 
-  async renew(hostId: string): Promise<boolean> {
+  async renew(hostId: string, condition: HostCondition): Promise<boolean> {
     const session = this.#session()
     if (this.#unchecked) await this.#check(session)
-    return renewHost(session, Number(hostId))
+    return renewHost(session, Number(hostId), condition)
   }
 
   async setDraining(hostId: string): Promise<void> {
@@ -74,6 +75,7 @@ export class PostgresClusterStore implements ClusterStore {
           version: host.version,
           roles: host.roles.split(','),
           weight: host.weight,
+          condition: host.condition,
           draining: host.draining,
         })),
     }
@@ -96,6 +98,10 @@ export class PostgresClusterStore implements ClusterStore {
   async heads(shards: readonly number[]): Promise<readonly number[]> {
     const heads = new Map((await readHeads(this.#database.reads)).map(({ shard, pos }) => [shard, pos]))
     return shards.map((shard) => heads.get(shard) ?? 0)
+  }
+
+  async bearsOut(held: readonly HeldShard[]): Promise<boolean> {
+    return bearsOut(this.#database.reads, held)
   }
 
   async raiseIncarnation(): Promise<void> {

@@ -3,6 +3,9 @@
  * simulator have a model. Every call is one statement or a few, and may throw for the weather.
  */
 
+import type { HeldShard } from '#storage/cluster/incarnation.ts'
+import type { HostCondition } from '#storage/cluster/leases.ts'
+
 /** A process of the cluster. Ids are decimal text of a safe integer, new and random at every start. */
 export interface HostRecord {
   readonly hostId: string
@@ -11,6 +14,8 @@ export interface HostRecord {
   readonly roles: readonly string[]
   /** How many shards it should own in proportion to others. Undefined: a version that does not know weights. */
   readonly weight?: number | undefined
+  /** What it lacks at present. Undefined: a version that does not know conditions. */
+  readonly condition?: HostCondition | undefined
 }
 
 export interface ShardState {
@@ -39,8 +44,8 @@ export interface Claim {
 export interface ClusterStore extends AsyncDisposable {
   /** Registers a host under a lease and a session that is its sign of life. Ends the session of the host before. */
   join(host: HostRecord): Promise<void>
-  /** Prolongs the lease. False: it has expired and cannot be revived. */
-  renew(hostId: string): Promise<boolean>
+  /** Prolongs the lease, and states the host's condition. False: it has expired and cannot be revived. */
+  renew(hostId: string, condition: HostCondition): Promise<boolean>
   /** From now on the host claims nothing and counts for no share. */
   setDraining(hostId: string): Promise<void>
   /** Takes the host's lease away. */
@@ -56,6 +61,8 @@ export interface ClusterStore extends AsyncDisposable {
   release(hostId: string, claims: readonly Claim[]): Promise<void>
   /** The greatest committed position of each of these shards, in their order; 0 for an empty log. */
   heads(shards: readonly number[]): Promise<readonly number[]>
+  /** Whether these shards still are what is held of them. False: the database has gone back, or one is somebody else's. */
+  bearsOut(held: readonly HeldShard[]): Promise<boolean>
   /** The database has lost commits: raises the incarnation and every epoch, and leaves no shard an owner. */
   raiseIncarnation(): Promise<void>
 }

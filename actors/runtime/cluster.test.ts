@@ -3,9 +3,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { MatrixError } from '#protocol/errors.ts'
+import { ModelBus } from '#test/support/model-bus.ts'
+import { BusError } from '../bus/bus.ts'
 import { logSubject } from '../bus/subjects.ts'
 import { seededRandom, settle } from '#test/support/manual-clock.ts'
 import { askCounter, ModelWorld, type ModelHost } from '#test/support/model-host.ts'
+import { shardChannel, type ShardEvent } from './events.ts'
+import { tellOwnership } from './ownership-messages.ts'
 import { openActorClient, type ActorClientProcess } from './client-process.ts'
 import { shardOf } from './shards.ts'
 
@@ -139,6 +144,198 @@ test('what a hung host should claim is claimed by another after a second, and st
   b.cluster.unreachable = false
   await world.clock.advance(15_000)
   assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 8])
+})
+
+test('a host that alone cannot reach the bus hands its shards over, and takes its share back when it has had the bus for a minute', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  const client = await gateway(world)
+  const key = keyAt(world, b)
+  await within(world, 1000, askCounter(client, key, add(1)))
+  b.bus.cut()
+  await world.clock.advance(2000)
+  assert.equal(b.host.ownedShards.length, 8, 'it may come back at once')
+  await world.clock.advance(3500)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [16, 0])
+  assert.deepEqual(await within(world, 1000, askCounter(client, key, add(1))), { sum: 2 })
+  await world.clock.advance(20_000)
+  b.bus.mend()
+  await world.clock.advance(55_000)
+  assert.equal(b.host.ownedShards.length, 0, 'the line may be a bad one')
+  await world.clock.advance(8000)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 8])
+})
+
+test('a host that was cut off takes shards at once when nobody else can reach the bus', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  b.bus.cut()
+  await world.clock.advance(8000)
+  b.bus.mend()
+  await world.clock.advance(1000)
+  assert.equal(a.host.ownedShards.length, 16)
+  a.bus.cut()
+  await world.clock.advance(8000)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [0, 16])
+})
+
+test('what is asked between the claim and the first moment in which it is served is not lost at the owner before, who is silent', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  const client = await gateway(world)
+  const key = keyAt(world, b)
+  const gate = Promise.withResolvers<void>()
+  a.bus.served = gate.promise
+  b.bus.cut()
+  const shard = shardOf(key, world.shardCount)
+  while (world.cluster.owners.get(shard) !== a.host.hostId) await world.clock.advance(50)
+  await client.directory.read()
+  const poll = askCounter(client, key, { ...read, options: { timeoutMs: 17_000 } })
+  await world.clock.advance(10)
+  gate.resolve()
+  assert.deepEqual(await within(world, 1000, poll), { sum: 0 })
+})
+
+test('a line that comes and goes moves no shard more than once a minute', async () => {
+  const world = new ModelWorld(4)
+  const [, b] = await two(world)
+  const epochs = (): number[] => world.cluster.states().map(({ epoch }) => epoch)
+  for (let minute = 0; minute < 8; minute++) {
+    const before = epochs()
+    for (let times = 0; times < 4; times++) {
+      b.bus.cut()
+      await world.clock.advance(8000)
+      b.bus.mend()
+      await world.clock.advance(7000)
+    }
+    assert.ok(epochs().every((epoch, shard) => epoch - (before[shard] ?? 0) <= 1))
+  }
+})
+
+test('when the bus is lost to all, nothing moves, also while it comes back to one before the other', async () => {
+  const world = new ModelWorld(16)
+  const hosts = await two(world)
+  const epochs = world.cluster.states().map(({ epoch }) => epoch)
+  for (const { bus } of hosts) {
+    bus.cut()
+    await world.clock.advance(1500)
+  }
+  await world.clock.advance(20_000)
+  for (const { bus } of hosts) {
+    bus.mend()
+    await world.clock.advance(1500)
+  }
+  await world.clock.advance(10_000)
+  assert.deepEqual(
+    world.cluster.states().map(({ epoch }) => epoch),
+    epochs,
+  )
+})
+
+test('who waited while the bus was silent has waited for half of the time after which he is told that it is away', async () => {
+  const world = new ModelWorld()
+  await world.start()
+  const bus = new ModelBus(world.bus)
+  const client = await openActorClient({
+    bus,
+    clock: world.clock,
+    random: seededRandom(7),
+    shardCount: world.shardCount,
+    owners: async () => world.cluster.states(),
+  })
+  const away = bus.request.bind(bus)
+  bus.request = () => {
+    bus.request = away
+    bus.cut()
+    return Promise.reject(new BusError('disconnected', 'the bus is away', { silentMs: 2500 }))
+  }
+  let outcome: unknown = 'open'
+  askCounter(client, 'k', read).then(
+    () => (outcome = 'served'),
+    (error: unknown) => (outcome = error instanceof MatrixError && error.status),
+  )
+  await world.clock.advance(1300)
+  assert.equal(outcome, 'open', 'a new connection may be made in a moment')
+  await world.clock.advance(700)
+  assert.equal(outcome, 503)
+})
+
+test('a host that cannot reach the bus when it starts takes no shards while others can, and all when there are none', async () => {
+  const world = new ModelWorld(8)
+  const a = await world.start()
+  const b = await world.start({ cutOff: true })
+  await world.clock.advance(5000)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 0])
+  await kill(world, a)
+  await world.clock.advance(1500)
+  assert.equal(b.host.ownedShards.length, 8)
+})
+
+test('a host claims nothing before it has connections to commit over, and then its share', async () => {
+  const world = new ModelWorld(8)
+  const told: unknown[] = []
+  const listen = (event: unknown): void => void told.push(event)
+  shardChannel.subscribe(listen)
+  const a = await world.start({ refused: true })
+  await world.clock.advance(3000)
+  assert.equal(a.host.ownedShards.length, 0)
+  const lacks = told.filter((event) => (event as ShardEvent).what === 'no-connections')
+  shardChannel.unsubscribe(listen)
+  assert.equal(lacks.length, 1)
+  assert.match(String((lacks[0] as ShardEvent).error), /max_connections.*CONNECTION LIMIT/)
+  a.connection.refused = false
+  await world.clock.advance(1000)
+  assert.equal(a.host.ownedShards.length, 8)
+})
+
+test('a host that gets no connections to commit over gives its shards back after some seconds', async () => {
+  const world = new ModelWorld(16)
+  const [a, b] = await two(world)
+  const client = await gateway(world)
+  const key = keyAt(world, b)
+  b.connection.refused = true
+  const asked = askCounter(client, key, { ...add(1), options: { timeoutMs: 20_000 } })
+  await world.clock.advance(2000)
+  assert.equal(b.host.ownedShards.length, 8, 'it may be over soon')
+  assert.deepEqual(await within(world, 8000, asked), { sum: 1 })
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [16, 0])
+  b.connection.refused = false
+  await world.clock.advance(5000)
+  assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 8])
+})
+
+test('a host that is alone keeps its shards while it gets no connections, and goes on when it has them', async () => {
+  const world = new ModelWorld(4)
+  const { host, connection } = await world.start()
+  connection.refused = true
+  const asked = askCounter(host, 'x', add(1))
+  await assert.rejects(within(world, 4500, asked), { status: 503 })
+  await world.clock.advance(8000)
+  assert.equal(host.ownedShards.length, 4)
+  connection.refused = false
+  await world.clock.advance(3000)
+  assert.deepEqual(
+    await within(world, 1000, askCounter(host, 'x', read)),
+    { sum: 1 },
+    'what was decided stands',
+  )
+})
+
+test('a host that hears of another one that has claimed a shard of its own serves it no more, before it looks itself', async () => {
+  const world = new ModelWorld(8)
+  const [a, b] = await two(world)
+  const [shard = 0, other = 0] = a.host.ownedShards
+  const epochOf = (of: number): number => world.cluster.states()[of]?.epoch ?? 0
+  const shards = [
+    { shard, epoch: epochOf(shard) + 1 },
+    { shard: other, epoch: epochOf(other) },
+  ]
+  tellOwnership(b.bus, { kind: 'claimed', shards })
+  await settle()
+  assert.deepEqual(
+    [shard, other].map((each) => a.host.ownedShards.includes(each)),
+    [false, true],
+  )
 })
 
 test('a drain fails no request, and every addition counts once', async () => {

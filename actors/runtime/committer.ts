@@ -33,6 +33,10 @@ export interface CommitterOptions {
   readonly onLost: (lane: Lane, why: string) => void
   /** These logs end before what was committed: the database has lost commits. The lanes have been closed. */
   readonly onBehind: (lanes: readonly Lane[]) => void
+  /** For a while there has been no connection to be had; called again after each further while. What waits goes on waiting. */
+  readonly onRefused?: (error: unknown) => void
+  /** A group has not been answered for a while. It goes on being sent; whoever waits for it should be told rather than kept. */
+  readonly onStalled?: () => void
 }
 
 /** So many decisions may wait; beyond, requests should be refused before they decide. */
@@ -41,6 +45,10 @@ export const queueLimit = 20_000
 const maxBackoffMs = 1000
 /** A call without an answer for so long is given up and made again: its connection may be dead. More than a statement may take. */
 const answerLimitMs = 10_000
+/** So long whoever waits for a group is kept waiting: a restart of Postgres may take less. */
+const stallMs = 4000
+/** So long no connection may be to be had: others may get some, before anybody is told that he waits in vain. */
+const refusedLimitMs = 3000
 /** So many refusals for content in a row, with no success between, are not the actors' fault. */
 const maxStrikes = 3
 
@@ -50,6 +58,10 @@ export class Committer {
   /** What goes before the queue: the rest of a group that could not go as a whole. The last one is next. */
   #pieces: Submission[][] = []
   #running = false
+  /** The group in flight has not been answered for a while. */
+  #stalled = false
+  /** Since when no connection has been to be had, monotonic. */
+  #refusedSinceMs: number | undefined
   #inFlight: { readonly parts: readonly Part[]; readonly abort: AbortController } | undefined
 
   constructor(options: CommitterOptions) {
@@ -59,6 +71,11 @@ export class Committer {
   /** True while so much waits that new requests should be refused. */
   get full(): boolean {
     return this.#queue.length >= queueLimit
+  }
+
+  /** True while it is not to be known when what is decided now can be committed. */
+  get stalled(): boolean {
+    return this.#stalled
   }
 
   /** Takes a decision on. It is settled exactly once, possibly before this returns if the lane is closed. */
@@ -103,16 +120,35 @@ export class Committer {
   /** Sends one group until its fate is known. */
   async #commit(submissions: readonly Submission[]): Promise<void> {
     let parts = partsOf(submissions)
+    const stall = this.#options.clock.after(stallMs, () => {
+      this.#stalled = true
+      this.#options.onStalled?.()
+    })
     for (let attempt = 0; ; attempt++) {
       parts = parts.filter((part) => !part.lane.closed)
       if (parts.length === 0) break
       const abort = new AbortController()
       this.#inFlight = { parts, abort }
       const outcome = await this.#call(parts, abort)
+      this.#noteRefusal(outcome)
       if (outcome.kind === 'weather') await this.#pause(attempt, abort.signal)
       else if (!this.#handle(outcome, parts)) break
     }
+    stall.cancel()
+    this.#stalled = false
     this.#inFlight = undefined
+  }
+
+  #noteRefusal(outcome: Outcome): void {
+    const { clock, store, onRefused } = this.#options
+    if (!('error' in outcome) || !store.isRefusal(outcome.error)) {
+      this.#refusedSinceMs = undefined
+      return
+    }
+    this.#refusedSinceMs ??= clock.monotonic()
+    if (clock.monotonic() - this.#refusedSinceMs < refusedLimitMs) return
+    this.#refusedSinceMs = undefined
+    onRefused?.(outcome.error)
   }
 
   async #call(parts: readonly Part[], abort: AbortController): Promise<Outcome> {

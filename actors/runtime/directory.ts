@@ -11,8 +11,8 @@ import { compareVersions } from './kind-versions.ts'
 /** One reading of all owners. */
 export type OwnerSource = () => Promise<readonly Omit<ShardState, 'alive'>[]>
 
-/** What happened to a shard: it has a new epoch, or replies of its owner may be lost. */
-export type ShardNews = 'epoch' | 'replies lost'
+/** What happened to a shard: it has a new epoch, the owner of a known one serves it by now, or replies of its owner may be lost. */
+export type ShardNews = 'epoch' | 'served' | 'replies lost'
 
 type Watcher = (news: ShardNews) => void
 
@@ -26,6 +26,8 @@ export class Directory {
   readonly #clock: Clock
   readonly #source: OwnerSource
   readonly #epochs: number[]
+  /** Of each shard the epoch whose owner is known to serve it. */
+  readonly #served: number[]
   readonly #owners: (string | undefined)[]
   readonly #watchers: (Set<Watcher> | undefined)[] = []
   readonly #connections = new Set<number>()
@@ -41,6 +43,7 @@ export class Directory {
     this.#clock = options.clock
     this.#source = options.source
     this.#epochs = Array.from({ length: options.shardCount }, () => 0)
+    this.#served = this.#epochs.map(() => 0)
     this.#owners = Array.from({ length: options.shardCount }, () => undefined)
   }
 
@@ -86,6 +89,17 @@ export class Directory {
     if (shard >= this.shardCount || epoch <= this.epochOf(shard)) return
     this.#epochs[shard] = epoch
     this.#tell(shard, 'epoch')
+  }
+
+  /**
+   * The owner of the shard under this epoch serves it. Postgres may have told of the epoch before he did, and what was asked in between may have
+   * gone to nobody but the owner before, who cannot answer and cannot say so.
+   */
+  served(shard: number, epoch: number): void {
+    if (shard >= this.shardCount || epoch <= (this.#served[shard] ?? 0)) return
+    this.#served[shard] = epoch
+    if (epoch > this.epochOf(shard)) this.raise(shard, epoch)
+    else if (epoch === this.epochOf(shard)) this.#tell(shard, 'served')
   }
 
   /** The owner of these shards has a new connection to the bus, which has this number. Acts once for each. */

@@ -31,6 +31,13 @@ export interface ShardEvent {
     | 'host-lapsed'
     | 'host-draining'
     | 'renew-late'
+    /** A group of decisions has not been answered by Postgres for seconds. */
+    | 'commits-stall'
+    /** Postgres gives no connections for commits; the error says what to do. */
+    | 'no-connections'
+    /** Others can reach the bus and this host cannot: it hands its shards over. */
+    | 'host-cut-off'
+    | 'host-reachable'
     | 'error'
   readonly error?: unknown
 }

@@ -72,6 +72,32 @@ test('a call that is never answered is given up and sent again, and counts once'
   assert.equal(store.headOf(1), 1)
 })
 
+test('who waits for a commit that is not answered is told so after four seconds, and what he asked for counts once', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  const gate = Promise.withResolvers<void>()
+  const read = { kind: 'read', body: {} } as const
+  const again = { kind: 'add', body: { by: 2, txnKey: 't' } } as const
+  world.store.fault({ until: gate.promise })
+  const asked = [askCounter(host, 'a', again), askCounter(host, 'a', read)].map((each) =>
+    each.catch(statusOf),
+  )
+  await world.clock.advance(3900)
+  assert.equal(await Promise.race([...asked, Promise.resolve('open')]), 'open')
+  await world.clock.advance(200)
+  assert.deepEqual(await Promise.all(asked), [503, 503])
+  // From then on at once, and again when it is repeated; who waits for nothing is answered.
+  assert.deepEqual(
+    await Promise.all([again, read].map((each) => askCounter(host, 'a', each).catch(statusOf))),
+    [503, 503],
+  )
+  assert.deepEqual(await askCounter(host, 'b', read), { sum: 0 })
+  gate.resolve()
+  await settle()
+  assert.deepEqual(await askCounter(host, 'a', again), { sum: 2 })
+  assert.deepEqual(await askCounter(host, 'a', read), { sum: 2 })
+})
+
 test('the news that commits were lost is not lost with the first attempt to act on it', async () => {
   const world = new ModelWorld()
   const { host, cluster } = await world.start()
@@ -219,3 +245,73 @@ test('an actor whose rows could not be read in time is loaded again, and nobody 
   assert.deepEqual(await asked, { sum: 1 })
   await host.stop()
 })
+
+test('what fails because the database has gone back kills no actor: it is asked again, or refused for the moment', async () => {
+  const world = new ModelWorld()
+  let failing = true
+  const { host, cluster } = await world.start({
+    onHandle: (kind) => {
+      if (kind === 'read' && failing) throw new TypeError('a row that is gone')
+    },
+    load: (context) =>
+      context.key === 'unloadable' && failing
+        ? Promise.reject(new Error('a node that is gone'))
+        : world.load(context),
+  })
+  const shard = shardOf('k', world.shardCount)
+  await askCounter(host, 'k', add(1))
+  await askCounter(host, 'k', add(1))
+  world.store.loseCommits(shard, 1)
+  const ask = async (key: string): Promise<unknown> => {
+    const asked = askCounter(host, key, { ...read, options: { timeoutMs: 400 } }).then(
+      () => 'served',
+      (error: unknown) => error instanceof MatrixError && error.status,
+    )
+    await world.clock.advance(600)
+    return asked
+  }
+  // Nobody has noticed; every attempt fails, many times.
+  assert.deepEqual([await ask('k'), await ask('unloadable')], [503, 503])
+  // It cannot be found out.
+  world.store.claim(shard)
+  cluster.unreachable = true
+  assert.deepEqual([await ask('k'), await ask('unloadable')], [503, 503])
+  cluster.unreachable = false
+  await cluster.raiseIncarnation()
+  failing = false
+  assert.deepEqual([await ask('k'), await ask('unloadable')], ['served', 'served'])
+  await host.stop()
+})
+
+test('a decision that is refused for its content while the database has gone back is nobody’s fault', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  const [first = '', second = ''] = keysOfDifferentShards(world.shardCount)
+  await askCounter(host, first, add(1))
+  const poison = { kind: 'add', body: { by: 1, body: 'poison' }, options: { timeoutMs: 400 } } as const
+  world.store.poisoned = (row) => row.body?.includes('poison') ?? false
+  world.store.loseCommits(shardOf(first, world.shardCount), 1)
+  const statuses: unknown[] = []
+  for (let n = 0; n < 2; n++) {
+    const asked = askCounter(host, second, poison).catch((error: unknown) => statuses.push(statusOf(error)))
+    await world.clock.advance(600)
+    await asked
+  }
+  world.store.poisoned = () => false
+  await world.clock.advance(3000)
+  const served = askCounter(host, second, poison)
+  await world.clock.advance(600)
+  assert.deepEqual([statuses, await served], [[503, 503], { sum: 1 }])
+  await host.stop()
+})
+
+function statusOf(error: unknown): unknown {
+  return error instanceof MatrixError ? error.status : error
+}
+
+/** Two keys of counters that are not in one shard. */
+function keysOfDifferentShards(shardCount: number): string[] {
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const other = keys.find((key) => shardOf(key, shardCount) !== shardOf('a', shardCount))
+  return other === undefined ? [] : ['a', other]
+}

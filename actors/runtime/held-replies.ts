@@ -4,6 +4,8 @@ export interface Held {
   durable(): void
   /** The decision failed. */
   lost(): void
+  /** Nobody knows when the decision will be durable. What follows then follows all the same. */
+  stalled?(): void
 }
 
 export class HeldReplies {
@@ -29,6 +31,11 @@ export class HeldReplies {
         onError(error)
       }
     }
+  }
+
+  /** For everything that waits. */
+  stalled(): void {
+    for (const held of this.#held) held.stalled?.()
   }
 
   /** The decision of this number failed, and with it everything from there on. */

@@ -3,6 +3,7 @@
  * {@link startActorHost} or {@link startActorClient}; tests and the simulator call {@link openActorHost} with models.
  */
 
+import type { HeldShard } from '#storage/cluster/incarnation.ts'
 import type { CommitStore } from '#storage/commit.ts'
 import { ranOutOfTime } from '#storage/commit-postgres.ts'
 import type { Database } from '#storage/pool.ts'
@@ -17,6 +18,7 @@ import { PostgresClusterStore } from './cluster-postgres.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { Committer } from './committer.ts'
 import { Directory } from './directory.ts'
+import { reportShard } from './events.ts'
 import { FeedHooks } from './feed-hooks.ts'
 import type { Lane } from './lane.ts'
 import { Ownership } from './ownership.ts'
@@ -89,12 +91,7 @@ export class ActorHost implements AsyncDisposable {
     const hooks = parts.hooks ?? new FeedHooks()
     const announcer = new Announcer(bus, clock, random)
     const directory = new Directory({ shardCount: parts.shardCount, clock, source: () => cluster.owners() })
-    const committers = parts.stores.map((store) => this.#committer(parts, store, { hooks, announcer }))
-    const committerOf = (shard: number): Committer => {
-      const committer = committers[shard % committers.length]
-      if (committer === undefined) throw new Error('host.no_committer')
-      return committer
-    }
+    const committerOf = this.#startCommitters(parts, { hooks, announcer })
     const asker = new ActorClient({
       bus,
       clock,
@@ -113,7 +110,9 @@ export class ActorHost implements AsyncDisposable {
       poison: new Poison(clock),
       turns: new TurnWatch(clock),
       submit: (submission) => committerOf(submission.lane.shard).submit(submission),
+      isStalled: (lane) => committerOf(lane.shard).stalled,
       leaseValid: () => this.#ownership.lease.isValid,
+      bearsOut: (lane) => this.#bearsOut(lane),
       isWeather: (error) => parts.stores[0]?.classify(error) === 'weather' || ranOutOfTime(error),
       ephemeral: (shard, event) => hooks.ephemeral(shard, event),
     }
@@ -135,6 +134,7 @@ export class ActorHost implements AsyncDisposable {
       random,
       directory,
       shards: this.#shards,
+      stores: parts.stores,
       name: parts.hostName,
       version: parts.version,
       roles: parts.roles,
@@ -161,6 +161,12 @@ export class ActorHost implements AsyncDisposable {
   /** True while this process is a host whose lease certainly holds. */
   get isMember(): boolean {
     return this.#ownership.lease.isValid
+  }
+
+  /** Why it owns no shards, in words; undefined when it does or may. */
+  get lack(): string | undefined {
+    if (!this.isMember) return 'holds no lease'
+    return this.#ownership.canCommit ? undefined : 'gets no database connections for commits'
   }
 
   /** The shards that are served here, ascending. */
@@ -212,12 +218,32 @@ export class ActorHost implements AsyncDisposable {
     return this.#disposed
   }
 
+  /** Whether the database bears out what is held of a lane's shard and of all shards here. If not, it is looked at again soon. */
+  async #bearsOut(lane: Lane): Promise<boolean> {
+    const right = await this.#cluster.bearsOut([lane, ...this.#shards.lanes].map(heldOf))
+    if (!right) this.#ownership.hint()
+    return right
+  }
+
+  /** The committer of each shard. */
+  #startCommitters(
+    parts: ActorHostParts,
+    followers: { hooks: FeedHooks; announcer: Announcer },
+  ): (shard: number) => Committer {
+    const committers = parts.stores.map((store) => this.#committer(parts, store, followers))
+    return (shard) => {
+      const committer = committers[shard % committers.length]
+      if (committer === undefined) throw new Error('host.no_committer')
+      return committer
+    }
+  }
+
   #committer(
     parts: ActorHostParts,
     store: CommitStore,
     { hooks, announcer }: { hooks: FeedHooks; announcer: Announcer },
   ): Committer {
-    return new Committer({
+    const committer: Committer = new Committer({
       store,
       clock: parts.clock,
       random: parts.random,
@@ -229,9 +255,19 @@ export class ActorHost implements AsyncDisposable {
         this.#shards.drop(lane.shard, why)
         this.#ownership.hint()
       },
+      onRefused: (error) => this.#ownership.refusedConnection(error),
       onBehind: (lanes) => void this.#ownership.behind(lanes.map((lane) => lane.shard)),
+      onStalled: () => {
+        reportShard({ shard: -1, epoch: 0, what: 'commits-stall' })
+        this.#shards.commitsStall(committer)
+      },
     })
+    return committer
   }
+}
+
+function heldOf({ shard, epoch, position }: Lane): HeldShard {
+  return { shard, epoch, position }
 }
 
 /** Starts a host on models or on whatever parts are given. */

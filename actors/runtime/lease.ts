@@ -9,7 +9,7 @@
  * before the last renewal was sent, less a second.
  */
 
-import { leaseMs } from '#storage/cluster/leases.ts'
+import { type HostCondition, leaseMs } from '#storage/cluster/leases.ts'
 import type { Clock, Random, Timer } from './clock.ts'
 import { delay } from './clock.ts'
 import type { ClusterStore } from './cluster-store.ts'
@@ -24,6 +24,10 @@ export interface LeaseOptions {
   readonly roles: readonly string[]
   /** How many shards it should own in proportion to others. */
   readonly weight: number
+  /** What the process lacks at present; stated with each renewal. */
+  readonly condition: () => HostCondition
+  /** The others can see now that the condition has changed. */
+  readonly onStated?: () => void
   /** The lease is over: everything that rested on it is void before this returns. */
   readonly onLapse: () => void
   /** The process is a host, under this id. */
@@ -53,6 +57,8 @@ export class Lease {
   #renewedAtMs = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
   #watchdog: Timer | undefined
+  #isRenewing = false
+  #stated: HostCondition | undefined
 
   constructor(options: LeaseOptions) {
     this.#options = options
@@ -78,7 +84,9 @@ export class Lease {
     const { store, clock, name, version, roles, weight } = this.#options
     const hostId = this.#newId()
     const startMs = clock.monotonic()
-    await store.join({ hostId, name, version, roles, weight })
+    const condition = this.#options.condition()
+    await store.join({ hostId, name, version, roles, weight, condition })
+    this.#stated = condition
     if (this.#state === 'gone') return store.leave(hostId)
     this.#hostId = hostId
     this.#renewed(startMs)
@@ -86,6 +94,13 @@ export class Lease {
     reportShard({ shard: -1, epoch: 0, what: 'host-joined' })
     this.#schedule(renewEveryMs)
     this.#options.onJoin(hostId)
+  }
+
+  /** Renews now, for the condition has changed. */
+  restate(): void {
+    if (this.#state !== 'member' || this.#isRenewing) return
+    this.#timer?.cancel()
+    void this.#renew()
   }
 
   /** Ends it for good. The row stays until `ClusterStore.leave`. */
@@ -120,6 +135,7 @@ export class Lease {
   }
 
   #schedule(waitMs: number): void {
+    this.#timer?.cancel()
     this.#timer = this.#options.clock.after(waitMs, () => void this.#renew())
   }
 
@@ -128,18 +144,27 @@ export class Lease {
     const hostId = this.#hostId
     const startMs = clock.monotonic()
     if (startMs - this.#renewedAtMs > lateMs) reportShard({ shard: -1, epoch: 0, what: 'renew-late' })
+    const condition = this.#options.condition()
     let renewed: boolean | undefined
+    this.#isRenewing = true
     try {
-      renewed = await store.renew(hostId)
+      renewed = await store.renew(hostId, condition)
     } catch (error) {
       reportShard({ shard: -1, epoch: 0, what: 'error', error })
+    } finally {
+      this.#isRenewing = false
     }
     // A renewal that hung may end when this is another host already.
     if (this.#state !== 'member' || this.#hostId !== hostId) return
     if (renewed === false) return this.lapse('the lease has expired')
     if (renewed === true) this.#renewed(startMs)
+    if (renewed !== true) return this.#schedule(retryMs)
     const spentMs = clock.monotonic() - startMs
-    this.#schedule(renewed === true ? Math.max(0, renewEveryMs - spentMs) : retryMs)
+    const isStale = this.#options.condition() !== condition
+    this.#schedule(isStale ? 0 : Math.max(0, renewEveryMs - spentMs))
+    if (condition === this.#stated) return
+    this.#stated = condition
+    this.#options.onStated?.()
   }
 
   #renewed(startMs: number): void {

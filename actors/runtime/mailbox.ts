@@ -44,9 +44,14 @@ export class Mailbox {
 
   /** Empties it. */
   takeAll(): Call[] {
-    const calls = this.#calls.slice(this.#first)
+    const calls = this.all()
     this.#calls = []
     this.#first = 0
     return calls
+  }
+
+  /** What waits, and goes on waiting. */
+  all(): Call[] {
+    return this.#calls.slice(this.#first)
   }
 }

@@ -3,13 +3,16 @@
  * as hosts do; nothing else rests on it.
  */
 
+import type { Bus } from '../bus/bus.ts'
 import type { Clock, Random } from './clock.ts'
 import type { ClusterStore } from './cluster-store.ts'
+import { ConditionWatch } from './condition.ts'
 import { reportShard } from './events.ts'
 import { Lease } from './lease.ts'
 
 export interface MembershipOptions {
   readonly store: ClusterStore
+  readonly bus: Bus
   readonly clock: Clock
   readonly random: Random
   readonly name: string
@@ -22,11 +25,19 @@ export interface MembershipOptions {
 export class Membership implements AsyncDisposable {
   readonly #store: ClusterStore
   readonly #lease: Lease
+  readonly #condition: ConditionWatch
 
   constructor(options: MembershipOptions) {
     this.#store = options.store
-    // It owns nothing, so that its weight says nothing.
-    this.#lease = new Lease({ ...options, weight: 1, onJoin: options.onHost, onLapse: () => {} })
+    this.#condition = new ConditionWatch({ ...options, onChange: () => this.#lease.restate() })
+    this.#lease = new Lease({
+      ...options,
+      // It owns nothing, so that its weight says nothing.
+      weight: 1,
+      condition: () => this.#condition.condition,
+      onJoin: options.onHost,
+      onLapse: () => {},
+    })
   }
 
   /** Joins. Throws what the store throws. */
@@ -36,6 +47,7 @@ export class Membership implements AsyncDisposable {
 
   /** Leaves; where the database does not answer, the lease runs out by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#condition[Symbol.dispose]()
     this.#lease.stop()
     try {
       await this.#store.leave(this.#lease.hostId)

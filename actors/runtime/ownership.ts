@@ -13,14 +13,18 @@
 import type { Bus, BusSubscription } from '../bus/bus.ts'
 import { ownershipSubject } from '../bus/subjects.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
+import type { CommitStore } from '#storage/commit.ts'
 import { delay, type Clock, type Random, type Timer } from './clock.ts'
 import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
+import { CommitConnections } from './commit-connections.ts'
+import { ConditionWatch } from './condition.ts'
 import type { Directory } from './directory.ts'
 import { reportShard } from './events.ts'
 import { Lease } from './lease.ts'
+import type { Lane } from './lane.ts'
 import { parseOwnership, tellOwnership } from './ownership-messages.ts'
 import type { ShardHost } from './shard-host.ts'
-import { planFor } from './shares.ts'
+import { movesAtOnce, planFor, sharesOf } from './shares.ts'
 
 export interface OwnershipOptions {
   readonly store: ClusterStore
@@ -29,6 +33,8 @@ export interface OwnershipOptions {
   readonly random: Random
   readonly directory: Directory
   readonly shards: ShardHost
+  /** Those over which the shards' decisions are committed. */
+  readonly stores: readonly CommitStore[]
   readonly name: string
   readonly version: string
   readonly roles: readonly string[]
@@ -53,10 +59,16 @@ const overdueMs = 1000
 const unbalancedMs = leaseMs
 /** How long a shard that is given up may take to let its decisions become durable. */
 const leaveLimitMs = 3000
+/** For so long a host that leaves gives its shards up a few at a time. */
+const pacedMs = 1500
+/** So long the others have to take them. */
+const takenMs = 400
 
 export class Ownership {
   readonly lease: Lease
   readonly #options: OwnershipOptions
+  readonly #condition: ConditionWatch
+  readonly #connections: CommitConnections
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #lookAgain = false
@@ -69,14 +81,23 @@ export class Ownership {
   #balancesAtMs = Number.NEGATIVE_INFINITY
   /** At the last look a shard had to change hands. */
   #restless = false
+  /** At the last look there were others who may own shards. */
+  #hasHeirs = false
   /** Dead owners that were seen at the last look: the others have been told of them. */
   #dead: ReadonlySet<string> = new Set()
   #hints: BusSubscription | undefined
 
   constructor(options: OwnershipOptions) {
     this.#options = options
+    this.#condition = new ConditionWatch({ ...options, onChange: () => this.lease.restate() })
+    this.#connections = new CommitConnections({
+      ...options,
+      onChange: (areOpen) => this.#condition.connections(areOpen),
+    })
     this.lease = new Lease({
       ...options,
+      condition: () => this.#condition.condition,
+      onStated: () => this.hint(),
       onJoin: (hostId) => {
         options.onHost(hostId)
         tellOwnership(options.bus, { kind: 'hosts' })
@@ -88,12 +109,20 @@ export class Ownership {
     })
   }
 
+  /** Whether there are connections over which to commit. */
+  get canCommit(): boolean {
+    return this.#connections.areOpen
+  }
+
   /** Joins, claims what is free, and from then on keeps to its share. Throws what the store throws. */
   async start(): Promise<void> {
     this.#hints = await this.#options.bus.subscribe(ownershipSubject, ({ head }) =>
       this.#heard(parseOwnership(head)),
     )
+    const opening = this.#connections.open()
+    if (!this.#options.bus.healthy) this.#condition.begin(await this.#survey())
     await this.lease.join()
+    await opening
     if (this.#options.sole) await this.#options.store.forgetOthers(this.lease.hostId)
     await this.look()
   }
@@ -138,18 +167,23 @@ export class Ownership {
     this.hint()
   }
 
+  /** A committer has had no connection for a while: the shards are given back, if others can take them. */
+  refusedConnection(error: unknown): void {
+    this.#connections.refused(error)
+  }
+
   /** Gives up every shard in good order and leaves the cluster. Does not throw: what fails is left to the lease's end. */
   async drain(): Promise<void> {
     if (this.#draining) return
     this.#draining = true
-    const { store, bus, shards } = this.#options
+    const { store, bus } = this.#options
     reportShard({ shard: -1, epoch: 0, what: 'host-draining' })
     await this.#attempt(async () => {
       await this.#looking
       await store.setDraining(this.lease.hostId)
       tellOwnership(bus, { kind: 'hosts' })
     })
-    await this.#attempt(() => this.#giveUp(shards.lanes.map((lane) => lane.shard)))
+    await this.#giveUpAll()
     // A renewal that finds no lease would take it for lost and join again.
     this.lease.stop()
     await this.#attempt(() => store.leave(this.lease.hostId))
@@ -161,6 +195,7 @@ export class Ownership {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#condition[Symbol.dispose]()
     this.lease.stop()
     await this.#hints?.close().catch(() => {})
     const { shards } = this.#options
@@ -169,10 +204,14 @@ export class Ownership {
 
   #heard(message: ReturnType<typeof parseOwnership>): void {
     if (message === undefined) return
-    const { directory } = this.#options
+    const { directory, shards } = this.#options
     if (message.kind === 'reconnected') return directory.reconnected(message.shards, message.connection)
     if (message.kind !== 'claimed') return this.hint()
-    for (const { shard, epoch } of message.shards) directory.raise(shard, epoch)
+    const epochs = new Map(message.shards.map(({ shard, epoch }) => [shard, epoch]))
+    for (const [shard, epoch] of epochs) directory.served(shard, epoch)
+    // Claimed early, for this host's session was lost: what stands here could commit no more, and must not answer either.
+    for (const { shard, epoch } of shards.lanes)
+      if ((epochs.get(shard) ?? 0) > epoch) shards.drop(shard, 'another host has claimed it')
     // The next few may be on their way.
     if (this.#restless) this.hint()
   }
@@ -203,8 +242,10 @@ export class Ownership {
       const survey = await this.#survey()
       this.#tellOfDead(survey)
       if (this.lease.state !== 'member' || this.#raising) return
+      this.#condition.saw(survey, this.lease.hostId)
       await this.#reconcile(survey)
       if (!this.#draining) waitMs = await this.#follow(survey)
+      if (this.#condition.isAlone) waitMs = Math.min(waitMs, restlessMs)
     })
     if (this.#lookAgain) waitMs = minLookMs
     this.#schedule(waitMs)
@@ -227,6 +268,7 @@ export class Ownership {
 
   /** Claims or gives up. Returns the milliseconds until the next look. */
   async #follow(survey: Survey): Promise<number> {
+    if (!this.#connections.areOpen) return this.#openConnections(survey)
     const { hostId } = this.lease
     const nowMs = this.#options.clock.monotonic()
     const start = Math.floor(this.#options.random.fraction() * survey.shards.length)
@@ -234,12 +276,29 @@ export class Ownership {
     const plan = planFor(survey, hostId, start, overdue)
     if (plan.claim.some(({ shard }) => overdue.has(shard))) this.#balancesAtMs = nowMs + unbalancedMs
     if (plan.claim.length > 0) await this.#claim(plan.claim)
-    else if (plan.giveUp > 0 && (nowMs >= this.#balancesAtMs || isDraining(survey, hostId))) {
+    else if (plan.giveUp > 0 && (nowMs >= this.#balancesAtMs || isLeaving(survey, hostId))) {
       const lanes = this.#options.shards.lanes.slice(0, plan.giveUp)
       await this.#giveUp(lanes.map((lane) => lane.shard))
     }
     this.#restless = plan.restless
+    this.#hasHeirs = plan.lookers > 1
     return plan.restless ? restlessMs : this.#calmMs(plan.lookers)
+  }
+
+  /**
+   * Nothing is claimed without connections to commit over. What is here goes to whoever can take it, at once: its decisions cannot become
+   * durable. As long as nobody can, it is kept.
+   */
+  #openConnections(survey: Survey): number {
+    void this.#connections.open().then((areOpen) => areOpen && this.hint())
+    const shares = sharesOf(survey)
+    if (shares.size === 0 || shares.has(this.lease.hostId)) return restlessMs
+    const { shards } = this.#options
+    for (const { shard } of shards.lanes) {
+      shards.drop(shard, 'there are no connections to commit over')
+      this.#lookAgain = true
+    }
+    return restlessMs
   }
 
   /** Not always the same, for a hint makes all hosts look at the same moment, and then they would go on to. */
@@ -276,26 +335,59 @@ export class Ownership {
     const heads = await store.heads(claims.map((claim) => claim.shard))
     if (this.lease.state !== 'member' || this.lease.hostId !== hostId || this.#stopped) return
     await Promise.all(claims.map(({ shard, epoch }, i) => shards.take(shard, epoch, heads[i] ?? 0)))
-    for (const { shard, epoch } of claims) directory.raise(shard, epoch)
+    for (const { shard, epoch } of claims) directory.served(shard, epoch)
     tellOwnership(bus, { kind: 'claimed', shards: claims })
+  }
+
+  /**
+   * A few shards at a time, and the next when these have an owner, so that not everything is loaded anew at once. When nobody takes them, or
+   * it takes long, the rest goes together.
+   */
+  async #giveUpAll(): Promise<void> {
+    const { shards, clock } = this.#options
+    const untilMs = clock.monotonic() + pacedMs
+    let isPaced = this.#hasHeirs
+    while (shards.lanes.length > 0) {
+      const lanes = isPaced ? shards.lanes.slice(0, movesAtOnce) : shards.lanes
+      const taken = this.#taken(lanes)
+      await this.#giveUp(lanes.map(({ shard }) => shard))
+      isPaced &&= clock.monotonic() < untilMs && (await taken)
+    }
+  }
+
+  /** Whether all of these have another owner before long. */
+  async #taken(lanes: readonly Lane[]): Promise<boolean> {
+    const { directory, clock } = this.#options
+    const outcome = Promise.withResolvers<boolean>()
+    const timer = clock.after(takenMs, () => outcome.resolve(false))
+    const waiting = new Set(lanes)
+    const unwatch = lanes.map((lane) =>
+      directory.watch(lane.shard, () => {
+        if (directory.epochOf(lane.shard) > lane.epoch) waiting.delete(lane)
+        if (waiting.size === 0) outcome.resolve(true)
+      }),
+    )
+    const isTaken = await outcome.promise
+    timer.cancel()
+    for (const end of unwatch) end()
+    return isTaken
   }
 
   /** Each shard is released as soon as it is done, so that its next owner need not wait for the slowest. */
   async #giveUp(wanted: readonly number[]): Promise<void> {
     const { store, shards, bus } = this.#options
     const leaving = shards.lanes.filter((lane) => wanted.includes(lane.shard))
-    await Promise.all(
-      leaving.map(async (lane) => {
-        await shards.leave(lane.shard, leaveLimitMs)
-        try {
-          await store.release(this.lease.hostId, [lane])
-        } finally {
-          // Where the release has failed, the next look finds a shard that is ours and not served, and releases it.
-          shards.drop(lane.shard, 'it has been given up')
-        }
-        tellOwnership(bus, { kind: 'released', shards: [lane.shard] })
-      }),
-    )
+    const give = async (lane: Lane): Promise<void> => {
+      await shards.leave(lane.shard, leaveLimitMs)
+      try {
+        await store.release(this.lease.hostId, [lane])
+      } finally {
+        // Where the release has failed, the next look finds a shard that is ours and not served, and releases it.
+        shards.drop(lane.shard, 'it has been given up')
+      }
+      tellOwnership(bus, { kind: 'released', shards: [lane.shard] })
+    }
+    await Promise.all(leaving.map((lane) => this.#attempt(() => give(lane))))
   }
 
   async #attempt(run: () => Promise<void>): Promise<void> {
@@ -307,6 +399,9 @@ export class Ownership {
   }
 }
 
-function isDraining(survey: Survey, hostId: string): boolean {
-  return survey.hosts.some((host) => host.hostId === hostId && host.draining)
+/** Whether this host gives up all it has, rather than what is above its share. */
+function isLeaving(survey: Survey, hostId: string): boolean {
+  return survey.hosts.some(
+    (host) => host.hostId === hostId && (host.draining || host.condition === 'cut off'),
+  )
 }

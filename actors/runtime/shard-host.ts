@@ -84,6 +84,14 @@ export class ShardHost {
     for (const served of this.#served) if (served !== undefined) yield* served.registry.activations
   }
 
+  /** What this committer was given is not answered: see `Activation.commitsStall`. */
+  commitsStall(committer: Committer): void {
+    for (const served of this.#served) {
+      if (served?.committer !== committer) continue
+      for (const activation of served.registry.activations) activation.commitsStall()
+    }
+  }
+
   /** What each shard here has to do at this moment. */
   loads(): ShardLoad[] {
     return this.#served.flatMap((served) => (served === undefined ? [] : [loadOf(served)]))

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { HostCondition } from '#storage/cluster/leases.ts'
 import type { Survey } from './cluster-store.ts'
 import { movesAtOnce, planFor, sharesOf } from './shares.ts'
 
@@ -11,11 +12,13 @@ interface SurveyOptions {
   readonly draining?: readonly string[]
   /** Those that are not named state none. Absent: all state 1. */
   readonly weights?: Readonly<Record<string, number>>
+  /** Those that are not named are able. */
+  readonly conditions?: Readonly<Record<string, HostCondition | undefined>>
 }
 
 /** `owned`: how many shards each host owns, by name, beginning with shard 0; the rest is free. */
 function survey(owned: Readonly<Record<string, number>>, options: SurveyOptions = {}): Survey {
-  const { shards = 8, draining = [], weights } = options
+  const { shards = 8, draining = [], weights, conditions = {} } = options
   const owners = Object.entries(owned).flatMap(([host, count]) => Array.from({ length: count }, () => host))
   return {
     shards: Array.from({ length: shards }, (_, shard) => {
@@ -28,6 +31,7 @@ function survey(owned: Readonly<Record<string, number>>, options: SurveyOptions 
       version: '1',
       roles: ['actors'],
       weight: weights === undefined ? 1 : weights[hostId],
+      condition: hostId in conditions ? conditions[hostId] : 'able',
       draining: draining.includes(hostId),
     })),
   }
@@ -111,6 +115,56 @@ test('a host that drains keeps its shards while nobody could take them, and is a
     assert.equal(plan.giveUp, 0)
     assert.equal(plan.restless, false)
   }
+})
+
+test('a host that is cut off from the bus gives up everything, more at a time than one that drains', () => {
+  const owned = survey({ a: 32, b: 32 }, { shards: 64, conditions: { a: 'cut off' } })
+  assert.equal(planFor(owned, 'a', 0).giveUp, 16)
+  assert.equal(planFor(owned, 'b', 0).giveUp, 0)
+})
+
+test('a host that is cut off, or has no connections for commits, has no share and claims nothing', () => {
+  for (const condition of ['cut off', 'no connections'] as const) {
+    const owned = survey({ a: 4, b: 4 }, { conditions: { a: condition } })
+    assert.deepEqual(shares(owned), { b: 8 })
+    assert.equal(planFor(owned, 'a', 0).giveUp, 4)
+    assert.equal(planFor(owned, 'a', 0).restless, true)
+    const free = survey({ a: 2, b: 4 }, { conditions: { a: condition } })
+    assert.deepEqual(planFor(free, 'a', 0, new Set([6])).claim, [], 'it claims nothing, also what is overdue')
+    assert.equal(planFor(free, 'b', 0).claim.length, 2)
+  }
+})
+
+test('nothing moves while the bus is lost to all, however they put it', () => {
+  for (const conditions of [
+    { a: 'no bus', b: 'no bus' },
+    { a: 'cut off', b: 'cut off' },
+  ] as const) {
+    const all = survey({ a: 4, b: 4 }, { conditions })
+    assert.deepEqual(shares(all), { a: 4, b: 4 })
+    assert.equal(planFor(all, 'a', 0).restless, false)
+  }
+  const gone = survey({ a: 0, b: 8 }, { conditions: { a: 'cut off', b: 'no bus' } })
+  assert.deepEqual(planFor(gone, 'b', 0).giveUp, 0, 'what has been handed over stays there')
+})
+
+test('hosts that are cut off take what is left when nobody else lives, but not those without connections', () => {
+  const left = survey({ a: 0, b: 0 }, { conditions: { a: 'cut off', b: 'no connections' } })
+  assert.deepEqual(shares(left), { a: 8 })
+  assert.equal(planFor(left, 'b', 0).claim.length, 0)
+  assert.equal(sharesOf(survey({ b: 0 }, { conditions: { b: 'no connections' } })).size, 0)
+})
+
+test('a host that drains keeps its shards while the only other one is cut off', () => {
+  const drained = survey({ a: 4, b: 4 }, { draining: ['a'], conditions: { b: 'cut off' } })
+  assert.equal(planFor(drained, 'a', 0).giveUp, 0)
+  assert.equal(planFor(drained, 'b', 0).giveUp, 0)
+  assert.equal(planFor(drained, 'b', 0).restless, false)
+})
+
+test('conditions count only when every host states one', () => {
+  const mixed = survey({ a: 4, b: 4 }, { conditions: { a: 'cut off', b: undefined } })
+  assert.deepEqual(shares(mixed), { a: 4, b: 4 })
 })
 
 test('a host with twice the weight gets twice the shards', () => {

@@ -3,7 +3,7 @@
  * reckon alike, what one gives up is what another lacks.
  */
 
-import type { ShardState, Survey } from './cluster-store.ts'
+import type { HostRecord, ShardState, Survey } from './cluster-store.ts'
 
 /** The role of a process that owns shards. */
 export const actorRole = 'actors'
@@ -24,6 +24,8 @@ export interface Plan {
  * looked at the same moment keep to it together; one that looked a moment before may add its part of the same number.
  */
 export const movesAtOnce = 4
+/** And so many while a host that cannot reach the bus has shards: they are served to nobody before they have moved. */
+export const urgentMovesAtOnce = 16
 
 const nothing: ReadonlySet<number> = new Set()
 
@@ -51,12 +53,13 @@ export function planFor(
   const missing = Math.max(0, (shares.get(hostId) ?? 0) - (owned.get(hostId) ?? 0))
   // While nobody could take them, whoever has shards keeps them, also if it drains.
   const excess = shares.size === 0 ? new Map<string, number>() : excessOf(owned, shares)
-  const isActor = (host: Survey['hosts'][number]): boolean => host.roles.includes(actorRole)
+  const isUrgent = survey.hosts.some((host) => host.condition === 'cut off' && excess.has(host.hostId))
+  const moves = isUrgent ? urgentMovesAtOnce : movesAtOnce
   return {
     claim: rotated(free, start).filter(
       ({ shard }, at) => shares.has(hostId) && (at < missing || overdue.has(shard)),
     ),
-    giveUp: free.length > 0 ? 0 : (dealtOut(excess, movesAtOnce).get(hostId) ?? 0),
+    giveUp: free.length > 0 ? 0 : (dealtOut(excess, moves).get(hostId) ?? 0),
     restless: shares.size > 0 && (free.length > 0 || excess.size > 0),
     lookers: survey.hosts.filter(isActor).length,
   }
@@ -88,9 +91,36 @@ export function sharesOf(survey: Survey): Map<string, number> {
   return new Map(parts.map(({ hostId, floor }) => [hostId, floor + (up.has(hostId) ? 1 : 0)]))
 }
 
+/** Hosts that own shards or would, and do not drain. */
+export function actorsOf(survey: Survey): Survey['hosts'] {
+  return survey.hosts.filter((host) => !host.draining && isActor(host))
+}
+
+/**
+ * Those who take part: nobody who gets no connections for commits, and nobody who cannot reach the bus while others can. That counts only
+ * when every host states its condition, for a version that does not know conditions reckons with all.
+ */
+function participants(survey: Survey): Survey['hosts'] {
+  const actors = actorsOf(survey)
+  if (actors.some(({ condition }) => condition === undefined)) return actors
+  const reachable = actors.filter(isReachable)
+  // Shards of one that drains are better where they are than with one that cannot be reached.
+  const isSomebody = reachable.length > 0 || survey.hosts.some((host) => isActor(host) && isReachable(host))
+  return isSomebody ? reachable : actors.filter(({ condition }) => condition === 'cut off')
+}
+
+/** Whether shards are served where a host has them, by what it says of itself. */
+export function isReachable({ condition }: Pick<HostRecord, 'condition'>): boolean {
+  return condition !== 'cut off' && condition !== 'no connections'
+}
+
+function isActor({ roles }: Survey['hosts'][number]): boolean {
+  return roles.includes(actorRole)
+}
+
 /** Weights count only when every host states one: a version that does not know them reckons with equal shares. */
 function membersOf(survey: Survey): Member[] {
-  const hosts = survey.hosts.filter((host) => !host.draining && host.roles.includes(actorRole))
+  const hosts = participants(survey)
   const isWeighted = hosts.every((host) => host.weight !== undefined)
   const owned = countOwned(survey)
   return hosts.map(({ hostId, weight }) => ({

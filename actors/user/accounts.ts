@@ -17,9 +17,10 @@ export function accountHandlers(core: UserCore, parts: AccountParts): UserHandle
      * Client-server API v1.19, "Account deactivation": sessions end, the profile goes, and the user leaves his rooms; that follows
      * from the changed device list (`fanout.ts`), so that it is done even if this host dies now. Repeated, it is done.
      */
-    deactivate: async ({ erase }) => {
+    deactivate: async ({ erase, askedFrom }) => {
       if (core.account?.deactivatedAt !== undefined) return nothing
       const account = core.openAccount()
+      core.checkLoggedIn(askedFrom)
       const draft = core.draft()
       await parts.profile.erase(draft)
       await parts.crossSigning.erase(draft)

@@ -79,26 +79,28 @@ export class Draft {
 
 /**
  * Idempotency keys that the database has refused because they are in a log already. The refusal ends the activation; when the
- * request is repeated to the next one, it is known here. One for all users of a host, bounded.
+ * request is repeated to the next one, it is known here. That holds under the epoch alone under which it was refused, for a database that
+ * goes back loses the row as well. One for all users of a host, bounded.
  */
 export class SeenKeys {
-  readonly #keys = new Set<string>()
+  /** The epoch of the user's shard by key. */
+  readonly #epochs = new Map<string, number>()
   readonly #limit: number
 
   constructor(limit = 10_000) {
     this.#limit = limit
   }
 
-  add(keys: readonly string[]): void {
-    for (const key of keys) this.#keys.add(key)
-    for (const key of this.#keys) {
-      if (this.#keys.size <= this.#limit) break
-      this.#keys.delete(key)
+  add(keys: readonly string[], epoch: number): void {
+    for (const key of keys) this.#epochs.set(key, epoch)
+    for (const key of this.#epochs.keys()) {
+      if (this.#epochs.size <= this.#limit) break
+      this.#epochs.delete(key)
     }
   }
 
-  has(key: string): boolean {
-    return this.#keys.has(key)
+  has(key: string, epoch: number): boolean {
+    return this.#epochs.get(key) === epoch
   }
 }
 
@@ -148,6 +150,15 @@ export class UserCore {
     return this.account
   }
 
+  /**
+   * Throws M_UNKNOWN_TOKEN for a device that has been logged out since its request was let in: nothing of it may outlive what ended it.
+   * `undefined`: a gateway of an older version does not say which device asks.
+   */
+  checkLoggedIn(deviceId: string | undefined): void {
+    if (deviceId === undefined || this.devices.has(deviceId)) return
+    throw new MatrixError('M_UNKNOWN_TOKEN', 'This session has been logged out.')
+  }
+
   /** One of the user's devices. Throws M_NOT_FOUND. */
   device(deviceId: string): Device {
     const device = this.devices.get(deviceId)
@@ -168,7 +179,7 @@ export class UserCore {
     for (const move of this.#fanout.takeCursorMoves(shard)) draft.put('cursor', move)
     const committed = this.context.decide({ writes: draft.writes, entries: draft.entries })
     committed.catch((error: unknown) => {
-      if (error instanceof SeenTransaction) this.#seen.add(error.txnKeys)
+      if (error instanceof SeenTransaction) this.#seen.add(error.txnKeys, this.context.epoch)
     })
     this.#lastDecision = committed
     for (const [kind, at] of draft.follows) {
@@ -184,7 +195,7 @@ export class UserCore {
 
   /** Whether a transaction with this key is known to have been committed. */
   wasSeen(txnKey: string): boolean {
-    return this.#seen.has(txnKey)
+    return this.#seen.has(txnKey, this.context.epoch)
   }
 
   /** Resolves when the rooms have what was decided before. */

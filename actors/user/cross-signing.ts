@@ -54,6 +54,7 @@ export class CrossSigning {
     this.#check(given, present)
     const changed = usagesOf(given).filter((usage) => !sameKey(given[usage], present[usage]))
     if (changed.length === 0) return
+    this.#core.checkLoggedIn(request.askedFrom)
     const draft = this.#core.draft()
     if (changed.includes('master') && present.master !== undefined) await this.#drop(draft, present, given)
     else if (changed.includes('self_signing') && present.self_signing !== undefined) {

@@ -22,10 +22,12 @@ export function deviceHandlers(
       return nothing
     },
 
-    deleteDevices: async ({ deviceIds }) => {
+    deleteDevices: async ({ deviceIds, askedFrom }) => {
       core.openAccount()
       const gone = [...new Set(deviceIds)].filter((id) => core.devices.has(id))
+      // Repeated, it is done, also for a device that has removed itself.
       if (gone.length === 0) return nothing
+      core.checkLoggedIn(askedFrom)
       const draft = core.draft()
       await closeDevices(core, hooks, draft, gone)
       void core.decide(draft)

@@ -106,14 +106,15 @@ export type UserMessages = {
     request: { passwordHash: string; logoutDevices: boolean; keepDeviceId?: string }
     reply: Nothing
   }
-  deactivate: { request: { erase: boolean }; reply: Nothing }
+  /** `askedFrom`, here and below: the device that asks. M_UNKNOWN_TOKEN when it has been logged out, unless all is done already. */
+  deactivate: { request: { erase: boolean; askedFrom?: string }; reply: Nothing }
   /** `deviceId`: of the session that asks. M_UNKNOWN_TOKEN when it has been logged out. */
   addLoginToken: { request: { tokenHash: string; expiresAt: number; deviceId: string }; reply: Nothing }
   /** Logs in by a login token, which is used up. M_FORBIDDEN when it is unknown, used or old. */
   loginByToken: { request: { loginTokenHash: string; session: NewSession }; reply: Nothing }
   addOpenIdToken: { request: { tokenHash: string; expiresAt: number }; reply: Nothing }
   setDeviceName: { request: { deviceId: string; displayName: string }; reply: Nothing }
-  deleteDevices: { request: { deviceIds: readonly string[] }; reply: Nothing }
+  deleteDevices: { request: { deviceIds: readonly string[]; askedFrom?: string }; reply: Nothing }
   /** A session was used; `tokenHash` is that of its access token. Its first use ends what was before the refresh that gave it. */
   seen: { request: { deviceId: string; ip: string; ts: number; tokenHash: string }; reply: Nothing }
 
@@ -148,7 +149,12 @@ export type UserMessages = {
     reply: { keys: Readonly<Record<string, Readonly<Record<string, JsonValue>>>> }
   }
   uploadCrossSigning: {
-    request: { master?: JsonObject; selfSigning?: JsonObject; userSigning?: JsonObject }
+    request: {
+      master?: JsonObject
+      selfSigning?: JsonObject
+      userSigning?: JsonObject
+      askedFrom?: string
+    }
     reply: Nothing
   }
   /** User id → key id → signed object. Nothing is stored of what fails. */

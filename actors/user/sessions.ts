@@ -68,7 +68,7 @@ export function sessionHandlers(core: UserCore, hooks: SessionHooks): UserHandle
 
     addLoginToken: async ({ tokenHash, expiresAt, deviceId }) => {
       core.openAccount()
-      checkLoggedIn(core, deviceId)
+      core.checkLoggedIn(deviceId)
       const draft = core.draft()
       draft.put('login_token', { token_hash: tokenHash, user_id: core.userId, expires_at: expiresAt })
       void core.decide(draft)
@@ -120,7 +120,7 @@ async function setPassword(
   { passwordHash, logoutDevices, keepDeviceId }: UserMessages['setPassword']['request'],
 ): Promise<typeof nothing> {
   const account = core.openAccount()
-  if (keepDeviceId !== undefined) checkLoggedIn(core, keepDeviceId)
+  core.checkLoggedIn(keepDeviceId)
   const draft = core.draft()
   if (logoutDevices) await endLoginTokens(core, draft)
   core.account = { ...account, passwordHash }
@@ -129,15 +129,6 @@ async function setPassword(
   if (gone.length > 0) await closeDevices(core, hooks, draft, gone)
   void core.decide(draft)
   return nothing
-}
-
-/**
- * Throws M_UNKNOWN_TOKEN for a device that has been logged out since its request was let in: nothing of it may outlive the change
- * that ended it.
- */
-function checkLoggedIn(core: UserCore, deviceId: string): void {
-  if (core.devices.has(deviceId)) return
-  throw new MatrixError('M_UNKNOWN_TOKEN', 'This session has been logged out.')
 }
 
 /** Log-ins that are prepared and not carried out end with the sessions that prepared them. */

@@ -5,7 +5,7 @@
 
 import { type Head, readHeads } from '#storage/cluster/heads.ts'
 import { readCluster } from '#storage/cluster/incarnation.ts'
-import { type KnownHost, listHosts } from '#storage/cluster/leases.ts'
+import { type HostCondition, type KnownHost, listHosts } from '#storage/cluster/leases.ts'
 import { listMoves, type MovedHost, type MoveReason, type ShardMove } from '#storage/cluster/moves.ts'
 import { deadHosts, listShards, type ShardOwner } from '#storage/cluster/shards.ts'
 import type { Reads } from '#storage/reads.ts'
@@ -30,6 +30,11 @@ export interface HostView extends Partial<ProcessView> {
   readonly version: string
   readonly roles: readonly string[]
   readonly state: 'alive' | 'draining' | 'gone'
+  /**
+   * What it lacks, as it said when it renewed its lease: `no bus` for a moment or like all others, `cut off` while others reach the bus, `no
+   * connections` of PostgreSQL to commit over; null for a version that does not say.
+   */
+  readonly condition: HostCondition | null
   /** Milliseconds since it renewed its lease, which lasts for five seconds. */
   readonly lease_age_ms: number
   /** How many shards it owns. */
@@ -187,6 +192,7 @@ function hostView(host: KnownHost, status: ProcessStatus | undefined, asked: boo
     version: host.version,
     roles: host.roles === '' ? [] : host.roles.split(','),
     state: stateOf(host),
+    condition: host.condition ?? null,
     lease_age_ms: Math.max(0, host.renewedMsAgo),
     shards: host.shards,
     weight: host.weight ?? null,

@@ -1,7 +1,7 @@
 /** Which hosts an operator means, and whether their shards could go anywhere. */
 
 import type { KnownHost } from '#storage/cluster/leases.ts'
-import { actorRole } from '#actors/runtime/shares.ts'
+import { actorRole, isReachable } from '#actors/runtime/shares.ts'
 
 /** The living hosts of that name or id. */
 export function hostsCalled(hosts: readonly KnownHost[], name: string): readonly KnownHost[] {
@@ -13,6 +13,10 @@ export function canBeDrained(hosts: readonly KnownHost[], drained: readonly Know
   if (drained.every((host) => host.shards === 0)) return true
   return hosts.some(
     (host) =>
-      host.alive && !host.draining && !drained.includes(host) && host.roles.split(',').includes(actorRole),
+      host.alive &&
+      !host.draining &&
+      isReachable(host) &&
+      !drained.includes(host) &&
+      host.roles.split(',').includes(actorRole),
   )
 }

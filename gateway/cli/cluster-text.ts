@@ -1,5 +1,6 @@
 /** The cluster in tables, for a terminal. */
 
+import type { HostCondition } from '#storage/cluster/leases.ts'
 import type { ClusterView, HostView, MoveView, ProcessView, ShardView } from '../admin/cluster-view.ts'
 import { formatTable } from './table.ts'
 
@@ -26,7 +27,7 @@ export function hostTable(hosts: readonly HostView[]): string {
   if (hosts.length === 0) return 'No host has joined.\n'
   const rows = hosts.map((host) => [
     host.name,
-    host.answer === 'silent' ? `${host.state}, silent` : host.state,
+    stateOf(host),
     host.roles.join(','),
     String(host.shards),
     host.weight === null ? absent : String(host.weight),
@@ -51,6 +52,20 @@ export function hostTable(hosts: readonly HostView[]): string {
     'UP',
   ]
   return formatTable([heading, ...rows])
+}
+
+const lacks: Readonly<Record<HostCondition, string | undefined>> = {
+  able: undefined,
+  'no bus': 'cannot reach NATS',
+  'cut off': 'cut off from NATS',
+  'no connections': 'no database connections',
+}
+
+function stateOf({ state, condition, answer }: HostView): string {
+  const lack = state === 'gone' || condition === null ? undefined : lacks[condition]
+  return [state, lack, answer === 'silent' ? answer : undefined]
+    .filter((word) => word !== undefined)
+    .join(', ')
 }
 
 function commitTimes({ commits }: HostView): string {

@@ -180,6 +180,43 @@ describe('NATS', () => {
   })
 })
 
+describe('certificates of NATS', () => {
+  it('are looked at, those of the servers and that of this process', limit, async () => {
+    await using nats = await startNatsNodes(1)
+    await using certificates = await makeCertificates()
+    const config = configOf({
+      NATS_URL: nats.url('actors'),
+      TROUPE_NATS_CA: nats.ca,
+      TROUPE_NATS_CERT: certificates.cert,
+      TROUPE_NATS_KEY: certificates.key,
+      DATABASE_URL: 'postgres://x/y',
+    })
+    const found = async (days: number): Promise<string[]> =>
+      of(await examineNats(config, Date.now() + days * dayMs), 'NATS certificate').map((text) =>
+        text.replace(/127\.0\.0\.1:\d+/, 'the server'),
+      )
+    // They are made for two days.
+    assert.deepEqual(await found(0), [
+      'warning: that of the server expires in 1 days',
+      'warning: that of this process expires in 1 days',
+    ])
+    assert.deepEqual(await found(-20), [
+      'ok: that of the server is valid for 21 days',
+      'ok: that of this process is valid for 21 days',
+    ])
+    assert.deepEqual(await found(4), [
+      'problem: that of the server expired 3 days ago',
+      'problem: that of this process expired 3 days ago',
+    ])
+  })
+
+  it('are not looked for where the server speaks no TLS', limit, async () => {
+    await using server = await natsServer()
+    const findings = await examineNats(configOf({ NATS_URL: server.url, DATABASE_URL: 'postgres://x/y' }))
+    assert.deepEqual(of(findings, 'NATS certificate'), [])
+  })
+})
+
 describe('the way from outside', () => {
   const versions = JSON.stringify({ versions: ['v1.19'] })
 
@@ -253,6 +290,7 @@ describe('the cluster', () => {
     version: programVersion(),
     roles: ['actors'],
     state: 'alive',
+    condition: 'able',
     lease_age_ms: 1,
     shards: 1,
     weight: 1,

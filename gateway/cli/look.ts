@@ -6,7 +6,6 @@
 import { listHosts } from '#storage/cluster/leases.ts'
 import { findSecret, hasSchema } from '#storage/cluster/operator.ts'
 import type { Reads } from '#storage/reads.ts'
-import { connectNatsBus } from '#actors/bus/nats.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import { askHostStatus } from '#actors/runtime/host-status.ts'
 import { clusterPath } from '../admin/cluster-for-commands.ts'
@@ -30,6 +29,7 @@ export async function lookAtCluster(config: Config, reads: Reads): Promise<Clust
 
 async function look(config: Config, reads: Reads): Promise<ClusterView | undefined> {
   if (config.natsUrls !== undefined && config.natsUrls.length > 0) {
+    const { connectNatsBus } = await import('#actors/bus/nats.ts')
     await using bus = await connectNatsBus({
       url: config.natsUrls.join(','),
       name: 'troupe command',

@@ -354,6 +354,19 @@ const states = {
   gone: ['ill', 'gone'],
 }
 
+/** What a host lacks, as its lease says. */
+const lacks = {
+  'no bus': 'cannot reach NATS',
+  'cut off': 'cut off from NATS',
+  'no connections': 'no database connections',
+}
+
+function pillOf({ answer, condition, state }) {
+  const lack = state === 'gone' ? undefined : lacks[condition]
+  const words = [lack, answer === 'silent' ? 'silent' : undefined].filter((word) => word !== undefined)
+  return words.length === 0 ? states[state] : ['ill', [state, ...words].join(', ')]
+}
+
 function commitTime({ commits }, which) {
   return commits === undefined || commits.count === 0 ? '–' : `${milliseconds(commits[which])} ms`
 }
@@ -361,8 +374,7 @@ function commitTime({ commits }, which) {
 function updateHost(card, host, { load, shardCount }) {
   card.troupeHost = host
   card.classList.toggle('gone', host.state === 'gone')
-  const silent = host.answer === 'silent'
-  const [tone, word] = silent ? ['ill', `${host.state}, silent`] : states[host.state]
+  const [tone, word] = pillOf(host)
   const pill = card.querySelector('.pill')
   pill.className = `pill ${tone}`
   show(pill, word)

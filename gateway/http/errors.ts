@@ -5,6 +5,7 @@
 
 import { MatrixError } from '#protocol/errors.ts'
 import { JsonError } from '#protocol/json/types.ts'
+import { RowsGone } from '#storage/reads.ts'
 import { BusError } from '#actors/bus/bus.ts'
 import { ClientGone } from './body.ts'
 import { Answer } from './endpoint.ts'
@@ -64,8 +65,11 @@ function unavailable(cause: unknown): MatrixError {
   })
 }
 
-/** SQLSTATE classes of a database that is starting, stopping, full or out of reach, and statements that ran out of time. */
-const weatherStates = /^(?:08|53|55|57|58)/
+/**
+ * SQLSTATE classes of a database that is starting, stopping, full or out of reach, and statements that ran out of time; 40 and 25006 are those
+ * of a standby that is not promoted yet.
+ */
+const weatherStates = /^(?:08|40|53|55|57|58|25006)/
 
 const weatherCodes: ReadonlySet<string> = new Set([
   'CONNECTION_CLOSED',
@@ -80,7 +84,7 @@ const weatherCodes: ReadonlySet<string> = new Set([
 
 /** Failures that pass: the bus, the database, time, or work that was given up because the server ends. */
 function isWeather(cause: unknown): boolean {
-  if (cause instanceof BusError) return true
+  if (cause instanceof BusError || cause instanceof RowsGone) return true
   if (!Error.isError(cause)) return false
   if (cause.name === 'TimeoutError' || cause.name === 'AbortError') return true
   const code: unknown = 'code' in cause ? cause.code : undefined

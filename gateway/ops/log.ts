@@ -90,11 +90,21 @@ function logFault(log: Logger, { where, traceId, error }: Fault): void {
   log.error({ where, trace: traceId, err: error }, 'fault')
 }
 
+const badNews: ReadonlySet<ShardEvent['what']> = new Set([
+  'error',
+  'behind',
+  'renew-late',
+  'commits-stall',
+  'no-connections',
+  'host-lapsed',
+  'host-cut-off',
+])
+
 function logShard(log: Logger, { shard, epoch, what, error }: ShardEvent): void {
   // What concerns a whole host bears no shard.
   const place = shard < 0 ? {} : { shard, epoch }
   const fields = error === undefined ? place : { ...place, err: error }
-  const isBad = what === 'error' || what === 'behind' || what === 'renew-late' || what === 'host-lapsed'
+  const isBad = badNews.has(what)
   if (isBad) log.warn(fields, `shard: ${what}`)
   else if (what.startsWith('host-')) log.info(fields, `host: ${what.slice('host-'.length)}`)
   else log.debug(fields, `shard: ${what}`)

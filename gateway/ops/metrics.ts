@@ -3,7 +3,9 @@
  * the table of endpoints, everything else from literal unions; no id of a room, user or event is ever a label.
  */
 
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { ConnectionSilentFact } from '#storage/events.ts'
+import { poolOf, type PoolLoad } from '#storage/pool-loads.ts'
 import type { BusFact } from '#actors/bus/events.ts'
 import type { ActivationEvent, CommitEvent, MailboxEvent, ShardEvent } from '#actors/runtime/events.ts'
 import type { SweepEvent } from '#actors/sweep/events.ts'
@@ -81,8 +83,16 @@ export class Metrics {
     ['what'],
   )
 
-  constructor() {
+  readonly #silent = this.#counter(
+    'troupe_database_connections_silent_total',
+    'Database connections that were replaced because they answered nothing.',
+    ['pool'],
+  )
+
+  /** `pools` is asked whenever the metrics are. */
+  constructor(pools: () => readonly PoolLoad[] = () => []) {
     collectDefaultMetrics({ register: this.#registry })
+    this.#gaugePools(pools)
     this.#subscriptions = listenTo({
       'troupe:request': (fact) => this.#onRequest(fact),
       'troupe:fault': () => this.#faults.inc(),
@@ -95,6 +105,8 @@ export class Metrics {
       },
       'troupe:bus': (fact) => this.#onBus(fact),
       'troupe:sweep': (fact) => this.#onSweep(fact),
+      'troupe.storage.connection-silent': ({ purpose }: ConnectionSilentFact) =>
+        this.#silent.inc({ pool: poolOf(purpose) }),
       'troupe:sync': ({ what, ms }: SyncEvent) => this.#syncMs.observe({ what }, ms),
     })
   }
@@ -120,6 +132,31 @@ export class Metrics {
     labelNames: readonly L[],
   ): Histogram<L> {
     return new Histogram({ name, help, buckets, labelNames: [...labelNames], registers: [this.#registry] })
+  }
+
+  #gaugePools(pools: () => readonly PoolLoad[]): void {
+    const registers = [this.#registry]
+    const connections = new Gauge({
+      name: 'troupe_database_connections',
+      help: 'Database connections by what they are for, and those of them that are busy.',
+      labelNames: ['pool', 'state'],
+      registers,
+      collect: () => {
+        for (const { pool, open, busy } of pools()) {
+          connections.set({ pool, state: 'open' }, open)
+          connections.set({ pool, state: 'busy' }, busy)
+        }
+      },
+    })
+    const waiting = new Gauge({
+      name: 'troupe_database_statements_waiting',
+      help: 'Statements that wait for another one on their connection.',
+      labelNames: ['pool'],
+      registers,
+      collect: () => {
+        for (const load of pools()) waiting.set({ pool: load.pool }, load.waiting)
+      },
+    })
   }
 
   #onRequest({ method, route, status, durationMs }: RequestDone): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { channel } from 'node:diagnostics_channel'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
+import { storageChannels } from '#storage/events.ts'
 import { systemClock } from '#actors/runtime/clock.ts'
 import { startEndpointServer } from '#test/support/endpoint-server.ts'
 import { reportFault, requestDone } from '../events.ts'
@@ -136,7 +137,7 @@ test('a description of an error ends after a few causes', () => {
 })
 
 test('metrics count facts by bounded labels', async () => {
-  using metrics = new Metrics()
+  using metrics = new Metrics(() => [{ pool: 'reads', open: 8, busy: 3, waiting: 2 }])
   requestDone.publish(answered)
   requestDone.publish({ ...answered, method: 'EVIL', route: 'unknown', status: 499 })
   channel('troupe:commit').publish({ rows: 7, shards: 2, ms: 1.5, result: 'committed' })
@@ -146,6 +147,7 @@ test('metrics count facts by bounded labels', async () => {
   channel('troupe:bus').publish({ kind: 'request', adapter: 'memory', target: 'room', outcome: 'ok', ms: 1 })
   channel('troupe:sync').publish({ what: 'wake', ms: 0.1 })
   channel('troupe:sweep').publish({ shard: 3, deleted: { receipt: 5, profile: 0 }, ms: 1 })
+  storageChannels.connectionSilent.publish({ purpose: 'session 2', silentMs: 15_000, statements: 1 })
   const { text } = await metrics.text()
   for (const expected of [
     'troupe_sends_total{outcome="2xx"} 1',
@@ -158,6 +160,10 @@ test('metrics count facts by bounded labels', async () => {
     'troupe_bus_request_ms_count{adapter="memory",target="room",outcome="ok"} 1',
     'troupe_sync_ms_count{what="wake"} 1',
     'troupe_swept_rows_total{what="receipt"} 5',
+    'troupe_database_connections{pool="reads",state="open"} 8',
+    'troupe_database_connections{pool="reads",state="busy"} 3',
+    'troupe_database_statements_waiting{pool="reads"} 2',
+    'troupe_database_connections_silent_total{pool="session"} 1',
     'process_resident_memory_bytes',
   ]) {
     assert.ok(text.includes(expected), expected)

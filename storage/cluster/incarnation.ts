@@ -15,20 +15,21 @@ export interface ClusterRow {
   readonly serverName: string
 }
 
-/** Epochs of one incarnation all lie above those of the one before: nobody claims a shard a million times in between. */
-const epochsSkipped = 1_000_000
+/**
+ * An incarnation is the second of the database's clock in which it began, since 1970, so that two never have the same one, nor a later one
+ * a lesser one: also where a second standby knows nothing of the incarnation that a first one began. (Where the clock says too little it
+ * is one more than the one before. Clocks of servers may differ by less than the time between two failovers.)
+ *
+ * Epochs, event numbers and room numbers of an incarnation begin at so many times it, and so lie above whatever was given out before:
+ * nobody claims a shard a million times, or takes a million numbers a second. They go back with the rest of the database, while processes
+ * that live on hold some that it knows nothing of. All of them are safe integers until the year 2255.
+ */
+const perIncarnation = 1_000_000
 
 /** The least epoch that an owner can have in an incarnation: whoever goes by a lesser one goes by a database that is no more. */
 export function leastEpoch(incarnation: number): number {
-  return (incarnation - 1) * epochsSkipped
+  return (incarnation - 1) * perIncarnation
 }
-
-/**
- * Sequences go back with the rest of the database, and processes that live on hold numbers that it knows nothing of: what is given out
- * from then on lies beyond all of them.
- */
-const eventNumbersSkipped = 1_000_000_000
-const roomNumbersSkipped = 1_000_000
 
 /** The row of this cluster, or undefined in a database that is no server's yet. */
 export async function readCluster(reads: Reads): Promise<ClusterRow | undefined> {
@@ -49,29 +50,64 @@ export async function checkIncarnation(session: Session): Promise<boolean> {
         not (current_setting('synchronous_standby_names') <> '' and c.system_identifier = p.system_identifier::text) as lossy
       from pg_control_system() p, cluster c
     ), moved as (
-      update cluster c set system_identifier = s.id, timeline = s.timeline, incarnation = c.incarnation + s.lossy::integer
+      update cluster c set system_identifier = s.id, timeline = s.timeline,
+        incarnation = case when s.lossy then ${nextIncarnation(session.sql)} else c.incarnation end
       from server s where c.system_identifier <> s.id or c.timeline <> s.timeline
-      returning s.lossy
-    ), raised as (select 1 from moved where lossy)${anotherHistory(session.sql)}`
+      returning s.lossy, c.incarnation
+    ), raised as (select incarnation from moved where lossy)${anotherHistory(session.sql)}`
   return rows.length > 0
+}
+
+/** A shard as somebody holds it in memory. */
+export interface HeldShard {
+  readonly shard: number
+  readonly epoch: number
+  /** The greatest position that is known to be in its log. */
+  readonly position: number
+}
+
+/**
+ * Whether the database still is the one that these shards are held of: the server seen last, these epochs, and logs that reach as far.
+ * False: it has gone back, or somebody else has one of the shards.
+ */
+export async function bearsOut(reads: Reads, held: readonly HeldShard[]): Promise<boolean> {
+  const shards = held.map(({ shard }) => shard)
+  const epochs = held.map(({ epoch }) => epoch)
+  const positions = held.map(({ position }) => position)
+  const [row] = await reads.sql<{ same: boolean; wrong: boolean }[]>`
+    select c.system_identifier = p.system_identifier::text and c.timeline = database_timeline() as same, exists (
+        select from unnest(${shards}::integer[], ${epochs}::bigint[], ${positions}::bigint[]) as h (shard_id, epoch, pos)
+        left join shard s on s.shard_id = h.shard_id and s.epoch = h.epoch
+        where s.shard_id is null or h.pos > coalesce((
+          select l.pos from log l where l.shard_id = h.shard_id order by l.shard_id desc, l.pos desc limit 1
+        ), 0)
+      ) as wrong
+    from cluster c, pg_control_system() p`
+  return row !== undefined && row.same && !row.wrong
 }
 
 /** Raises incarnation and epochs on the operator's word, after a disk snapshot was put back. */
 export async function raiseIncarnation(session: Session): Promise<void> {
   await session.sql`
     with raised as (
-      update cluster set incarnation = incarnation + 1 returning 1
+      update cluster c set incarnation = ${nextIncarnation(session.sql)} returning c.incarnation
     )${anotherHistory(session.sql)}`
 }
 
-/** The end of a statement in which `raised` has a row if the incarnation was raised: what follows from that, and such a row. */
+/** The incarnation that begins now, as an expression over a row `c` of `cluster`. */
+function nextIncarnation(sql: Sql): ReturnType<Sql> {
+  return sql`greatest(c.incarnation + 1, floor(extract(epoch from clock_timestamp()))::bigint)`
+}
+
+/** The end of a statement in which `raised` has the new incarnation if it was raised: what follows from that, and such a row. */
 function anotherHistory(sql: Sql): ReturnType<Sql> {
   return sql`, fenced as (
-      update shard set epoch = epoch + ${epochsSkipped}::bigint, owner = null where exists (select from raised)
+      update shard set epoch = greatest(epoch + 1, (r.incarnation - 1) * ${perIncarnation}::bigint), owner = null
+      from raised r
     ), spent as (
       delete from one_time_key where exists (select from raised)
     )
-    select setval('event_number', nextval('event_number') + ${eventNumbersSkipped}::bigint),
-      setval('room_number', nextval('room_number') + ${roomNumbersSkipped}::bigint)
-    from raised`
+    select setval('event_number', greatest(nextval('event_number') + ${perIncarnation}::bigint, least)),
+      setval('room_number', greatest(nextval('room_number') + ${perIncarnation}::bigint, least))
+    from (select incarnation * ${perIncarnation}::bigint as least from raised) numbers`
 }

@@ -9,6 +9,15 @@ import type { Session } from '../session.ts'
 /** How long a lease lives after a renewal, in milliseconds. */
 export const leaseMs = 5000
 
+/**
+ * What a process lacks at present, as it says itself.
+ * - `able`: nothing.
+ * - `no bus`: the connection to the bus, for a moment or together with all others.
+ * - `cut off`: the connection to the bus, which others have. It takes no part in sharing until it has had it again for a while.
+ * - `no connections`: those to Postgres over which it would commit. It takes no part in sharing.
+ */
+export type HostCondition = 'able' | 'no bus' | 'cut off' | 'no connections'
+
 export interface Host {
   /** A new random safe integer at every process start. */
   readonly hostId: number
@@ -18,6 +27,8 @@ export interface Host {
   readonly roles: string
   /** How many shards it should own in proportion to others. Undefined: its version does not know weights. */
   readonly weight?: number | undefined
+  /** Undefined: its version does not know conditions. */
+  readonly condition?: HostCondition | undefined
 }
 
 export interface KnownHost extends Host {
@@ -36,17 +47,24 @@ export async function registerHost(session: Session, host: Host): Promise<void> 
   // The lock comes first: from the moment the row is there, a free lock means death.
   await sql`select pg_advisory_lock(${host.hostId}::bigint)`
   await sql`
-    insert into host_lease (host_id, name, version, roles, weight, expires_at)
-    values (${host.hostId}, ${host.name}, ${host.version}, ${host.roles}, ${host.weight ?? null}::integer,
+    insert into host_lease (host_id, name, version, roles, weight, condition, expires_at)
+    values (${host.hostId}, ${host.name}, ${host.version}, ${host.roles}, ${host.weight ?? null}::integer, ${host.condition ?? null}::text,
       clock_timestamp() + ${leaseMs}::integer * interval '1 ms')`
 }
 
-/** Renews the lease; false if it has expired or is gone: the host drops its shards and comes back under a new id. */
-export async function renewHost(session: Session, hostId: number): Promise<boolean> {
+/**
+ * Renews the lease and states the host's condition; false if the lease has expired or is gone: the host drops its shards and comes back
+ * under a new id.
+ */
+export async function renewHost(
+  session: Session,
+  hostId: number,
+  condition: HostCondition,
+): Promise<boolean> {
   // A session that was lost and opened again takes the lock again.
   const rows = await session.sql`
     with renewed as (
-      update host_lease set expires_at = clock_timestamp() + ${leaseMs}::integer * interval '1 ms'
+      update host_lease set condition = ${condition}, expires_at = clock_timestamp() + ${leaseMs}::integer * interval '1 ms'
       where host_id = ${hostId} and expires_at > clock_timestamp()
       returning host_id
     )
@@ -64,15 +82,25 @@ export async function setDraining(session: Session, hostId: number, draining: bo
   return rows.length === 1
 }
 
+interface KnownRow extends Omit<KnownHost, 'weight' | 'condition'> {
+  readonly weight: number | null
+  readonly condition: HostCondition | null
+}
+
 /** All hosts that are known, by name; those long dead are not. */
 export async function listHosts(reads: Reads): Promise<KnownHost[]> {
   // An operator may look by this version at a database that no process of this version has migrated yet.
-  const rows = await reads.sql<(Omit<KnownHost, 'weight'> & { readonly weight: number | null })[]>`
-    select host_id as "hostId", name, version, roles, (to_jsonb(host_lease) ->> 'weight')::integer as weight, draining, expires_at > clock_timestamp() as alive,
+  const rows = await reads.sql<KnownRow[]>`
+    select host_id as "hostId", name, version, roles, (to_jsonb(host_lease) ->> 'weight')::integer as weight,
+      to_jsonb(host_lease) ->> 'condition' as condition, draining, expires_at > clock_timestamp() as alive,
       (extract(epoch from clock_timestamp() - expires_at) * 1000)::bigint + ${leaseMs}::integer as "renewedMsAgo",
       (select count(*) from shard where owner = host_id) as shards
     from host_lease order by name, host_id`
-  return rows.map((row) => ({ ...row, weight: row.weight ?? undefined }))
+  return rows.map((row) => ({
+    ...row,
+    weight: row.weight ?? undefined,
+    condition: row.condition ?? undefined,
+  }))
 }
 
 /** Takes the host out at its end; its shards must have been released. */

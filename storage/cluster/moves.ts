@@ -5,12 +5,22 @@ import type { Reads } from '../reads.ts'
 /**
  * - `first`: nobody had owned the shard before.
  * - `handed over`: its owner gave it up in good order, so that another host gets its share.
+ * - `cut off`: its owner gave it up because it could not reach the bus, and others could.
+ * - `no connections`: its owner gave it up because Postgres gave it no connections for its commits.
  * - `drained`: its owner gave it up because it was told to give up all.
  * - `died`: the process of its owner had ended while its lease still held.
  * - `expired`: its owner had not renewed its lease.
  * - `restored`: the database had lost commits, and every owner with them.
  */
-export type MoveReason = 'first' | 'handed over' | 'drained' | 'died' | 'expired' | 'restored'
+export type MoveReason =
+  | 'first'
+  | 'handed over'
+  | 'cut off'
+  | 'no connections'
+  | 'drained'
+  | 'died'
+  | 'expired'
+  | 'restored'
 
 export interface ShardMove {
   readonly shard: number

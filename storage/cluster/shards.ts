@@ -16,6 +16,9 @@ export interface ShardOwner {
   readonly ownerVersion?: string | undefined
 }
 
+/** As long as a session may leave a transaction open (`idle_in_transaction_session_timeout`). */
+const halfSaidMs = 2000
+
 /** So many moves of each shard are kept. */
 const movesKept = 32
 
@@ -46,7 +49,8 @@ export async function listShards(reads: Reads): Promise<ShardOwner[]> {
 /**
  * Takes shards for a host by compare-and-set: those whose epoch is still the one seen and that nobody alive owns. Returns those
  * taken with their new epochs. A shard's data and last position must be read in later statements, after this has committed.
- * Waits for a commit under way on a shard, at most the role's `lock_timeout`. A host that drains or has expired takes nothing.
+ * What somebody else is about to write is left for the next time, for it need not be somebody who ever goes on. A host that drains or has
+ * expired takes nothing.
  */
 export async function claimShards(
   session: Session,
@@ -55,8 +59,7 @@ export async function claimShards(
 ): Promise<ShardEpoch[]> {
   const shards = seen.map(({ shard }) => shard)
   const epochs = seen.map(({ epoch }) => epoch)
-  // Rows are locked in one order, so that two hosts never wait for each other.
-  return session.sql<ShardEpoch[]>`
+  const claimed = await session.sql<ShardEpoch[]>`
     with free as (
       select s.shard_id, s.owner, s.epoch
       from shard s join unnest(${shards}::integer[], ${epochs}::bigint[]) as seen (shard_id, epoch)
@@ -65,7 +68,7 @@ export async function claimShards(
         select from host_lease where host_id = ${hostId} and not draining and expires_at > clock_timestamp()
       ) and (s.owner is null or host_is_dead(s.owner))
       order by s.shard_id
-      for no key update of s
+      for no key update of s skip locked
     ), claimed as (
       update shard set owner = ${hostId}, epoch = shard.epoch + 1 from free where shard.shard_id = free.shard_id
       returning shard.shard_id, shard.epoch
@@ -84,6 +87,21 @@ export async function claimShards(
       )
     )
     select shard_id as shard, epoch from claimed`
+  if (claimed.length < seen.length) await endHalfSaid(session)
+  return claimed
+}
+
+/**
+ * Ends sessions of servers that have written and then wait for the end of their request for longer than a transaction may be left open.
+ * A server that stands still or is cut off when its request has arrived but for the end holds its shards, and no limit of Postgres applies:
+ * to the statement it has ended, and to the transaction it has not.
+ */
+async function endHalfSaid(session: Session): Promise<void> {
+  await session.sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and usename = current_user and application_name like 'troupe %'
+      and backend_xid is not null and wait_event = 'ClientRead'
+      and state_change < clock_timestamp() - ${halfSaidMs}::integer * interval '1 ms'`
 }
 
 /** Gives a shard back, after its last commit. False if the host did not own it under that epoch any more. */
@@ -94,7 +112,11 @@ export async function releaseShard(session: Session, hostId: number, owned: Shar
       where shard_id = ${owned.shard} and owner = ${hostId} and epoch = ${owned.epoch} returning shard_id, epoch
     ), moved as (
       insert into shard_move (shard_id, epoch, from_host, from_name, why)
-      select r.shard_id, r.epoch + 1, ${hostId}, h.name, case when h.draining then 'drained' else 'handed over' end
+      select r.shard_id, r.epoch + 1, ${hostId}, h.name, case
+          when h.draining then 'drained'
+          when to_jsonb(h) ->> 'condition' in ('cut off', 'no connections') then to_jsonb(h) ->> 'condition'
+          else 'handed over'
+        end
       from released r left join host_lease h on h.host_id = ${hostId}
       on conflict do nothing
     )

@@ -21,7 +21,7 @@ import {
   type NodeSource,
 } from '#protocol/state/trie.ts'
 import type { StoredEvent } from '../entry.ts'
-import type { Reads } from '../reads.ts'
+import { type Reads, RowsGone } from '../reads.ts'
 import { readEventsByNid } from './events.ts'
 import { readStateNodes } from './rooms.ts'
 
@@ -168,7 +168,7 @@ export class StateReader {
   async #load(roomNid: number, ids: readonly NodeId[], source: Overlay): Promise<void> {
     const wanted = [...new Set(ids)]
     const nodes = await readStateNodes(this.#reads, roomNid, wanted)
-    if (nodes.length < wanted.length) throw new Error(`state nodes of room ${roomNid} are not stored`)
+    if (nodes.length < wanted.length) throw new RowsGone(`state nodes of room ${roomNid} are not stored`)
     for (const node of nodes) {
       this.#nodes.set(node.id, node)
       source.keep(node)

@@ -3,31 +3,37 @@
 /** Finds many at once; what is not there is absent from the map. */
 export type FindMany<K, V> = (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>
 
-const maxPerStatement = 5000
+/** What one statement will ask for, until it does. */
+interface Batch<K, V> {
+  readonly keys: K[]
+  readonly found: Promise<ReadonlyMap<K, V>>
+}
 
 export class Gatherer<K, V> {
   readonly #find: FindMany<K, V>
-  #keys: K[] = []
-  #result: Promise<ReadonlyMap<K, V>> | undefined
+  readonly #maxPerStatement: number
+  #batch: Batch<K, V> | undefined
 
-  constructor(find: FindMany<K, V>) {
+  constructor(find: FindMany<K, V>, maxPerStatement = 5000) {
     this.#find = find
+    this.#maxPerStatement = maxPerStatement
   }
 
   /** The value of a key, read by a statement that begins after this call. */
   async get(key: K): Promise<V | undefined> {
-    this.#keys.push(key)
-    const full = this.#keys.length >= maxPerStatement
-    this.#result ??= Promise.resolve().then(() => this.#read())
-    const result = this.#result
+    this.#batch ??= this.#begin()
+    const { found, keys } = this.#batch
     // The next caller begins another statement.
-    if (full) this.#result = undefined
-    return (await result).get(key)
+    if (keys.push(key) >= this.#maxPerStatement) this.#batch = undefined
+    return (await found).get(key)
   }
 
-  #read(): Promise<ReadonlyMap<K, V>> {
-    const keys = this.#keys.splice(0, maxPerStatement)
-    if (this.#keys.length === 0) this.#result = undefined
-    return this.#find(keys)
+  #begin(): Batch<K, V> {
+    const keys: K[] = []
+    const found = Promise.resolve().then(() => {
+      if (this.#batch?.keys === keys) this.#batch = undefined
+      return this.#find(keys)
+    })
+    return { keys, found }
   }
 }

@@ -16,7 +16,7 @@ import {
   trieMissing,
 } from '#protocol/state/trie.ts'
 import type { StoredEvent } from '../entry.ts'
-import type { Reads } from '../reads.ts'
+import { type Reads, RowsGone } from '../reads.ts'
 import { readEventsByNid } from '../rooms/events.ts'
 import { readNodesOfRooms, type NodeKey } from '../rooms/rooms.ts'
 import { readNumbersWithoutMembers } from './events.ts'
@@ -31,26 +31,34 @@ const maxNodes = 50_000
 const maxEventsPerRoom = 20_000
 const maxRooms = 2000
 const maxRoots = 5000
+const maxHashes = 20_000
+/** Whole states, of which some may be large, that one statement looks through. */
+const maxStates = 200
 
 export class StateViews {
   readonly #nodes = new Map<NodeId, TrieNode>()
   readonly #events = new Map<number, Map<number, StoredEvent>>()
   /** Numbers of the state events that are no members, by root. Numbers do not change when events do. */
   readonly #others = new Map<string, readonly number[]>()
-  readonly #reads: Reads
+  /** By type and state key: each user's syncs ask all rooms for the same few. */
+  readonly #hashes = new Map<string, KeyHash>()
   readonly #mayKeep: (roomNid: number) => boolean
   readonly #nodeReads: Gatherer<NodeKey, TrieNode>
   readonly #eventReads: Gatherer<number, StoredEvent>
+  readonly #otherReads: Gatherer<readonly number[], readonly number[]>
 
   /** `mayKeep`: whether `forgetEvents` will be called for every redaction in the room from now on. */
   constructor(reads: Reads, mayKeep: (roomNid: number) => boolean) {
-    this.#reads = reads
     this.#mayKeep = mayKeep
     this.#nodeReads = new Gatherer((keys) => readNodesOfRooms(reads, keys))
     this.#eventReads = new Gatherer(async (nids) => {
       const events = await readEventsByNid(reads, nids)
       return new Map(events.map((event) => [event.nid, event]))
     })
+    this.#otherReads = new Gatherer(async (states) => {
+      const others = new Set(await readNumbersWithoutMembers(reads, states.flat()))
+      return new Map(states.map((nids) => [nids, nids.filter((nid) => others.has(nid))]))
+    }, maxStates)
   }
 
   /** The events of a room may have changed. */
@@ -74,13 +82,20 @@ export class StateViews {
     root: string,
     keys: readonly (readonly [type: string, stateKey: string])[],
   ): Promise<readonly (StoredEvent | undefined)[]> {
-    const hashes = keys.map(([type, stateKey]) => stateKeyHash(type, stateKey))
+    const hashes = keys.map(([type, stateKey]) => this.#hashOf(type, stateKey))
     const nids = await this.#settle(roomNid, (source) => lookUp(source, root as NodeId, hashes))
     const events = await this.#eventsOf(
       roomNid,
       nids.filter((nid) => nid !== undefined),
     )
     return nids.map((nid) => (nid === undefined ? undefined : events.get(nid)))
+  }
+
+  #hashOf(type: string, stateKey: string): KeyHash {
+    if (this.#hashes.size >= maxHashes) this.#hashes.clear()
+    return this.#hashes.getOrInsertComputed(`${type.length} ${type}${stateKey}`, () =>
+      stateKeyHash(type, stateKey),
+    )
   }
 
   /** Every state event. */
@@ -101,7 +116,7 @@ export class StateViews {
     const known = this.#others.get(root)
     if (known !== undefined) return [...(await this.#eventsOf(roomNid, known)).values()]
     const nids = await this.#entries(roomNid, root)
-    const others = await readNumbersWithoutMembers(this.#reads, nids)
+    const others = (await this.#otherReads.get(nids)) ?? []
     if (this.#others.size >= maxRoots) dropOldest(this.#others, maxRoots / 10)
     this.#others.set(root, others)
     return [...(await this.#eventsOf(roomNid, others)).values()]
@@ -138,7 +153,9 @@ export class StateViews {
         const found = await Promise.all(wanted.map((key) => this.#nodeReads.get(key)))
         for (const [i, node] of found.entries()) {
           if (node === undefined)
-            throw new Error(`state node ${wanted[i]?.id} of room ${roomNid} is not stored`, { cause: error })
+            throw new RowsGone(`state node ${wanted[i]?.id} of room ${roomNid} is not stored`, {
+              cause: error,
+            })
           loaded.set(node.id, node)
           this.#keepNode(node)
         }

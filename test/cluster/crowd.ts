@@ -79,7 +79,7 @@ export class Crowd implements AsyncDisposable {
   readonly #abort = new AbortController()
   readonly #talkers: readonly Talker[]
   readonly #errands: readonly Errands[]
-  readonly #roomIds: readonly string[]
+  readonly roomIds: readonly string[]
   #watch: OwnerWatch
   #database: Database
   readonly #talks: readonly Promise<void>[]
@@ -89,7 +89,7 @@ export class Crowd implements AsyncDisposable {
 
   constructor(options: CrowdOptions, members: ReadonlyMap<MatrixUser, readonly string[]>) {
     this.#options = options
-    this.#roomIds = [...new Set([...members.values()].flat())]
+    this.roomIds = [...new Set([...members.values()].flat())]
     const talking = [...members].filter(([, roomIds]) => roomIds.length > 0)
     const mates = (roomId: string, userId: string): MatrixUser[] =>
       talking.flatMap(([user, ids]) => (ids.includes(roomId) && user.userId !== userId ? [user] : []))
@@ -153,10 +153,10 @@ export class Crowd implements AsyncDisposable {
     const isServed = (roomId: string): boolean =>
       this.#talkers.some((talker) => (talker.sentAtMs.get(roomId) ?? -Infinity) >= sinceMs)
     await this.until(
-      () => this.#roomIds.every(isServed) && this.#talkers.every((talker) => talker.syncedAtMs >= sinceMs),
+      () => this.roomIds.every(isServed) && this.#talkers.every((talker) => talker.syncedAtMs >= sinceMs),
       limitMs,
       () => {
-        const rooms = this.#roomIds.filter((roomId) => !isServed(roomId))
+        const rooms = this.roomIds.filter((roomId) => !isServed(roomId))
         const clients = this.#talkers
           .filter((talker) => talker.syncedAtMs < sinceMs)
           .map(({ userId }) => userId)
@@ -198,7 +198,7 @@ export class Crowd implements AsyncDisposable {
    */
   async recovery(limitMs: number, sinceMs = performance.now()): Promise<number> {
     const said: { roomId: string; eventId: string }[] = []
-    for (const roomId of this.#roomIds) {
+    for (const roomId of this.roomIds) {
       const talker = this.#talkers.find((one) => one.roomIds.includes(roomId))
       assert.ok(talker !== undefined)
       void this.#guard(talker.say(roomId).then((eventId) => void said.push({ roomId, eventId })))
@@ -206,19 +206,17 @@ export class Crowd implements AsyncDisposable {
     const unheard = (): string[] =>
       this.#talkers.flatMap((talker) =>
         said
-          .filter(
-            ({ roomId, eventId }) => talker.roomIds.includes(roomId) && !talker.knows(roomId, [eventId]),
-          )
+          .filter(({ roomId, eventId }) => talker.roomIds.includes(roomId) && !talker.knows([eventId]))
           .map(
             ({ roomId, eventId }) =>
               `${talker.userId}: ${eventId} of ${roomId} (its last sync: ${talker.syncAge()})`,
           ),
       )
     await this.until(
-      () => said.length === this.#roomIds.length && unheard().length === 0,
+      () => said.length === this.roomIds.length && unheard().length === 0,
       limitMs,
       () =>
-        `${said.length} of ${this.#roomIds.length} rooms accept messages; unheard: ${unheard().join(', ')}`,
+        `${said.length} of ${this.roomIds.length} rooms accept messages; unheard: ${unheard().join(', ')}`,
     )
     return performance.now() - sinceMs
   }
@@ -235,7 +233,7 @@ export class Crowd implements AsyncDisposable {
     const acknowledged = this.#talkers.flatMap(({ sends }) =>
       sends.filter((send) => send.eventIds.length > 0),
     )
-    const events = await readEvents(this.#database, this.#roomIds)
+    const events = await readEvents(this.#database, this.roomIds)
     const stored = new Set(events.map((event) => event.eventId))
     const lost = acknowledged.filter((send) => !send.eventIds.every((eventId) => stored.has(eventId)))
     return { kept: acknowledged.length - lost.length, lost }
@@ -266,6 +264,14 @@ export class Crowd implements AsyncDisposable {
       .flatMap(({ sends }) => sends)
       .map((send) => Math.min(send.returnedAtMs ?? toMs, toMs) - Math.max(send.invokedAtMs, fromMs))
     return Math.max(0, ...waits)
+  }
+
+  /** How long each message waited that was begun in that time, until its end at the most, milliseconds. */
+  waits(fromMs: number, toMs: number): number[] {
+    return this.#talkers
+      .flatMap(({ sends }) => sends)
+      .filter((send) => send.invokedAtMs >= fromMs && send.invokedAtMs <= toMs)
+      .map((send) => Math.min(send.returnedAtMs ?? toMs, toMs) - send.invokedAtMs)
   }
 
   /** Lets everybody finish and hear everything, and says what the rules find wrong, if anything, by an assertion. */
@@ -311,7 +317,7 @@ export class Crowd implements AsyncDisposable {
       claims: this.#errands.flatMap((errands) => errands.claims),
       timelines: this.#talkers.flatMap((talker) => talker.timelines),
       log: await readLog(database),
-      events: await readEvents(database, this.#roomIds),
+      events: await readEvents(database, this.roomIds),
       owners: this.#watch.seen,
     }
   }
@@ -322,10 +328,7 @@ export class Crowd implements AsyncDisposable {
     const heard = (): boolean =>
       this.#talkers.every((talker) =>
         talker.roomIds.every((roomId) =>
-          talker.knows(
-            roomId,
-            (byRoom.get(roomId) ?? []).flatMap((send) => send.eventIds),
-          ),
+          talker.knows((byRoom.get(roomId) ?? []).flatMap((send) => send.eventIds)),
         ),
       )
     const endMs = performance.now() + 10_000

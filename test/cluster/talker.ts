@@ -42,6 +42,8 @@ const longPollMs = 2000
 const attemptMs = 15_000
 const defaultPatienceMs = 40_000
 const mentionShare = 0.2
+/** In a run that lasts long, older ones are forgotten. */
+const keptFailures = 5000
 
 export class Talker {
   readonly sends: Send[] = []
@@ -54,6 +56,8 @@ export class Talker {
   readonly user: MatrixUser
   readonly #options: TalkerOptions
   readonly #timelines = new Map<string, string[]>()
+  /** What stands in the timelines. */
+  readonly #known = new Set<string>()
   readonly #unread = new Map<
     string,
     { readonly notification_count: number; readonly highlight_count: number }
@@ -128,9 +132,8 @@ export class Talker {
   }
 
   /** Whether it has been told of all these events. */
-  knows(roomId: string, eventIds: readonly string[]): boolean {
-    const known = new Set(this.#timelines.get(roomId))
-    return eventIds.every((eventId) => known.has(eventId))
+  knows(eventIds: readonly string[]): boolean {
+    return eventIds.every((eventId) => this.#known.has(eventId))
   }
 
   /** The newest event of a room that it has been told of. */
@@ -200,6 +203,7 @@ export class Talker {
 
   #failed(failure: Failure): void {
     this.failures.push(failure)
+    if (this.failures.length > 2 * keptFailures) this.failures.splice(0, keptFailures)
     const { urls = [] } = this.#options
     if (failure.status !== undefined || urls.length === 0 || this.user.url !== failure.url) return
     this.user.url = urls[(urls.indexOf(failure.url) + 1) % urls.length] ?? failure.url
@@ -238,9 +242,11 @@ export class Talker {
         timeline.limited === true && timeline.prev_batch !== undefined
           ? await this.#fill(roomId, timeline.prev_batch)
           : []
-      const known = this.#timelines.get(roomId) ?? []
-      known.push(...gap, ...timeline.events.map((event) => event.event_id))
-      this.#timelines.set(roomId, known)
+      const known = this.#timelines.getOrInsertComputed(roomId, () => [])
+      for (const eventId of [...gap, ...timeline.events.map((event) => event.event_id)]) {
+        known.push(eventId)
+        this.#known.add(eventId)
+      }
     }
   }
 

@@ -1,14 +1,16 @@
 /**
- * A password is changed while something that the old one allowed is under way. The order is forced: work on a password is held back
+ * A password is changed, or a session ended, while something that it allowed is under way. The order is forced: work on a password is held back
  * by the test after it is done, and goes on when the change has been answered.
  */
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { parseUserId, type UserId } from '#protocol/ids/user-id.ts'
 import type { JsonObject } from '#protocol/json/types.ts'
 import type { Passwords } from '#gateway/http/endpoint.ts'
 import { password, textOf } from '../support/account-people.ts'
 import { startAccountServer, type AccountServer, type Reply } from '../support/account-server.ts'
+import { makeIdentity } from '../support/e2ee-keys.ts'
 
 const limit = { timeout: 30_000 }
 const newPassword = 'battery staple'
@@ -156,4 +158,69 @@ test('a login token that was given before a change of the password is void after
   const refused = await server.call('POST', '/_matrix/client/v3/login', { body })
   assert.deepEqual([refused.status, refused.body['errcode']], [403, 'M_FORBIDDEN'])
   assert.equal(await deviceCount(owner), 1)
+})
+
+/** The thief's request, held when his password has been found right, meets the end of his session and must have no effect. */
+async function afterHisLogout(
+  owner: User,
+  ask: (thief: User, auth: JsonObject) => Promise<Reply>,
+): Promise<void> {
+  const thief = await thiefOf(owner)
+  const hold = held.hold(password)
+  const asked = ask(thief, { type: 'm.login.password', user: owner.name, password })
+  await hold.reached
+  assert.equal((await server.call('POST', '/_matrix/client/v3/logout', { token: thief.token })).status, 200)
+  hold.release()
+  const refused = await asked
+  assert.deepEqual([refused.status, refused.body['errcode']], [401, 'M_UNKNOWN_TOKEN'])
+}
+
+async function whoIs({ token }: Pick<User, 'token'>): Promise<{ userId: UserId; deviceId: string }> {
+  const { body } = await server.call('GET', '/_matrix/client/v3/account/whoami', { token })
+  return { userId: parseUserId(textOf(body, 'user_id')), deviceId: textOf(body, 'device_id') }
+}
+
+test('a session that has been logged out meanwhile removes no device', limit, async () => {
+  const owner = await registered('device')
+  const { deviceId } = await whoIs(owner)
+  await afterHisLogout(owner, ({ token }, auth) =>
+    server.call('DELETE', `/_matrix/client/v3/devices/${deviceId}`, { token, body: { auth } }),
+  )
+  await afterHisLogout(owner, ({ token }, auth) =>
+    server.call('POST', '/_matrix/client/v3/delete_devices', { token, body: { auth, devices: [deviceId] } }),
+  )
+  assert.equal(await deviceCount(owner), 1)
+})
+
+test('a session that has been logged out meanwhile closes no account', limit, async () => {
+  const owner = await registered('close')
+  await afterHisLogout(owner, ({ token }, auth) =>
+    server.call('POST', '/_matrix/client/v3/account/deactivate', { token, body: { auth } }),
+  )
+  assert.equal(await deviceCount(owner), 1)
+})
+
+test('a session that has been logged out meanwhile replaces no cross-signing key', limit, async () => {
+  const owner = await registered('identity')
+  const { userId } = await whoIs(owner)
+  const path = '/_matrix/client/v3/keys/device_signing/upload'
+  const own = makeIdentity(userId).upload
+  assert.equal((await server.call('POST', path, { token: owner.token, body: own })).status, 200)
+  await afterHisLogout(owner, ({ token }, auth) =>
+    server.call('POST', path, { token, body: { ...makeIdentity(userId).upload, auth } }),
+  )
+  const body = { device_keys: { [userId]: [] } }
+  const keys = await server.call('POST', '/_matrix/client/v3/keys/query', { token: owner.token, body })
+  assert.deepEqual(keys.body['master_keys'], { [userId]: own['master_key'] })
+})
+
+test('a session can remove its own device, and the request may be repeated', limit, async () => {
+  const owner = await registered('itself')
+  const { token } = await thiefOf(owner)
+  const { userId, deviceId } = await whoIs({ token })
+  const auth = { type: 'm.login.password', user: owner.name, password }
+  const body = { auth, devices: [deviceId] }
+  const removed = await server.call('POST', '/_matrix/client/v3/delete_devices', { token, body })
+  assert.deepEqual([removed.status, await deviceCount(owner)], [200, 1])
+  await server.ask.ask('user', userId, 'deleteDevices', { deviceIds: [deviceId], askedFrom: deviceId })
 })

@@ -92,3 +92,25 @@ test('what the feed has not handed on yet is read from Postgres, and not told ag
   held.release()
   sync.dispose()
 })
+
+test('a token that is ahead of what is in memory is compared with what is committed', async () => {
+  const [cai, dot] = await Promise.all([world.person('cai'), world.person('dot')])
+  const room = await world.room(cai)
+  await dot.member(room, 'join')
+  const [host] = world.hosts
+  assert.ok(host !== undefined)
+  const { reads } = world.database
+  const held = new HeldFeed(host.feed)
+  using syncing = new SyncHost({ feed: held.asFeed, reads, clock: systemClock })
+  const behind = reading(syncing, reads, dot.userId)
+  const first = await syncOf(behind)
+  await syncOf(behind, { since: first.next_batch, timeoutMs: 1 })
+  held.hold()
+  await cai.send(room, 'one')
+  const ahead = await dot.sync({ since: first.next_batch })
+  assert.deepEqual(texts(ahead, room), ['one'])
+  const again = await syncOf(behind, { since: ahead.next_batch, timeoutMs: 1 })
+  assert.equal(again.rooms?.join?.[room], undefined, 'nothing is told anew')
+  held.release()
+  behind.dispose()
+})

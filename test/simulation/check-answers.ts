@@ -3,8 +3,10 @@
  * of it rests on the times of commits, so that nothing is said of runs in which the database went back.
  */
 
+import { shardOf } from '#actors/runtime/shards.ts'
 import { parseUserId } from '#protocol/ids/user-id.ts'
 import { isJsonObject, objectField, stringField } from '#protocol/json/types.ts'
+import { leaseMs } from '#storage/cluster/leases.ts'
 import { logKinds, memberships } from '#storage/log-kinds.ts'
 import type { LogRecord } from './model/tables.ts'
 import type { Asked } from './people.ts'
@@ -21,10 +23,23 @@ export function checkAnswers(world: World): void {
   if (world.hasGoneBack) return
   const times = new CommitTimes(world)
   for (const asked of world.people.history) {
+    if (isOfTwoOwners(world, asked)) continue
     if (asked.what === 'send' && asked.outcome === 'refused') checkRefusal(world, times, asked)
     if (asked.what === 'topic' && asked.outcome === 'done') checkTopic(world, times, asked)
   }
   checkAccountData(world)
+}
+
+/**
+ * Whoever is taken for dead too early may answer from his memory until he has looked again, at the latest until his lease is over: what he
+ * says was true when he lost the shard.
+ */
+function isOfTwoOwners(world: World, asked: Asked): boolean {
+  const shard = asked.roomId === undefined ? -1 : shardOf(asked.roomId, world.shardCount)
+  return world.server.earlyClaims.some(
+    (claim) =>
+      claim.shard === shard && claim.atMs <= asked.endedMs && asked.invokedMs <= claim.atMs + leaseMs,
+  )
 }
 
 /** When each row of the logs became durable. */

@@ -5,6 +5,8 @@ import { checkAnswers, checkFollowing } from './check-answers.ts'
 import { eventsOf, membershipOf, stateOf, unreadOf, type LoggedEvent } from './truth.ts'
 import type { World } from './world.ts'
 
+const announcementsMax = 28
+
 /** Looks at everything; what is wrong is told to the world. */
 export async function checkAll(world: World): Promise<void> {
   const safety = [
@@ -17,6 +19,7 @@ export async function checkAll(world: World): Promise<void> {
     roomsRight,
     inboxesRight,
     accountDataRight,
+    announcedSeldom,
   ]
   for (const rule of safety) rule(world)
   checkAnswers(world)
@@ -185,6 +188,15 @@ function inboxesRight(world: World): void {
       if (device.userId !== asked.userId || device.inbox.has(Number(asked.key))) continue
       if (!lost) world.found('C9', `${device.name} never had message ${asked.key}`)
     }
+  }
+}
+
+/** Heads are announced at most twenty times a second, and a few times again after each reconnection. */
+function announcedSeldom(world: World): void {
+  for (const [key, times] of world.network.published) {
+    if (!key.includes(' log.')) continue
+    const isOften = times.some((atMs, i) => atMs - (times[i - announcementsMax] ?? -Infinity) < 1000)
+    if (isOften) world.found('announcements', `${key}: more than ${announcementsMax} within a second`)
   }
 }
 

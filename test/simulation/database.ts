@@ -2,6 +2,7 @@
 
 import { commitArguments, type CommitArguments } from '#storage/commit-arguments.ts'
 import type { CommitFailure, CommitResult, CommitStore, ShardGroup } from '#storage/commit.ts'
+import { PoolLoads } from '#storage/pool-loads.ts'
 import type { Database } from '#storage/pool.ts'
 import type { Process } from './kernel.ts'
 import { ModelAccess } from './model/access.ts'
@@ -16,6 +17,7 @@ export function openModelDatabase(server: Server, process: Process): Database {
   return {
     reads: new ModelAccess(new Connection(server, process, { ordered: false })),
     control: connect(),
+    loads: new PoolLoads(),
     session: (_purpose, onClose) => connect(onClose),
     commitStore: () => new ModelCommitStore(server, process),
     bulk: () => Promise.reject(new Error('the model stores nothing in bulk')),
@@ -36,12 +38,24 @@ class ModelCommitStore implements CommitStore {
     this.#access = this.#connect()
   }
 
+  open(signal: AbortSignal): Promise<void> {
+    const access = this.#access
+    return this.#limited(
+      () => (this.#unchecked ? this.#check(access) : access.connection.ask(() => {})),
+      signal,
+    )
+  }
+
   async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
     signal?.throwIfAborted()
     const args = commitArguments(groups)
     const access = this.#access
     const call = (): Promise<CommitResult> => this.#call(access, args)
-    if (signal === undefined) return call()
+    return signal === undefined ? call() : this.#limited(call, signal)
+  }
+
+  /** Waits for an answer over the present connection; when the signal ends that, it is given up. */
+  async #limited<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const aborted = Promise.withResolvers<never>()
     const giveUp = (): void => {
       this.#access = this.#connect()
@@ -62,6 +76,10 @@ class ModelCommitStore implements CommitStore {
 
   classify(error: unknown): CommitFailure {
     return classify(error)
+  }
+
+  isRefusal(): boolean {
+    return false
   }
 
   async #call(access: ModelAccess, args: CommitArguments): Promise<CommitResult> {

@@ -5,7 +5,7 @@
 
 import type { JsonObject } from '#protocol/json/types.ts'
 import { parseSyncToken, type SyncToken } from '#protocol/tokens/sync-token.ts'
-import { eventsOf, membershipChanges, staleMs, type LoggedEvent } from './truth.ts'
+import { eventsOf, membershipChanges, membershipOf, staleMs, type LoggedEvent } from './truth.ts'
 import type { World } from './world.ts'
 
 /** The parts of a response that the client looks at. */
@@ -49,6 +49,9 @@ export interface KnownRoom {
   unread: number
 }
 
+/** Of a version that does not exist yet. */
+const laterToken = `s${Buffer.from([9, 1, 2, 3]).toString('base64url')}`
+
 export class Device {
   readonly userId: string
   readonly deviceId: string
@@ -89,6 +92,16 @@ export class Device {
     return `${this.userId} ${this.deviceId}`
   }
 
+  /** Whether there is an event in one of its rooms that it has not been told. */
+  get isLate(): boolean {
+    const { tables } = this.#world.server
+    return [...this.joined].some(
+      ([roomId, { lastIndex }]) =>
+        membershipOf(tables, roomId, this.userId) === 'join' &&
+        lastIndex < eventsOf(tables, roomId).length - 1,
+    )
+  }
+
   stop(): void {
     this.#stopped = true
   }
@@ -98,23 +111,29 @@ export class Device {
     const { random } = this.#world
     await this.#world.sleep(random.fraction() * 500)
     while (!this.#stopped) {
-      const timeoutMs = random.fraction() < 0.3 ? 0 : Math.floor(random.fraction() * 4000)
+      const { isSilent } = this.#world.network
+      const waits = random.fraction() < 0.3 ? 0 : Math.floor(random.fraction() * 4000)
+      // Whoever does not wait reads the heads himself, and so does whoever has been away.
+      const timeoutMs = isSilent ? 4000 : waits
       // A failure says nothing of what was carried out; the same token is shown again.
       await this.sync(timeoutMs).catch((error: unknown) => this.#world.refused('sync', error))
-      await this.#world.sleep(random.fraction() < 0.5 ? random.fraction() * 50 : random.fraction() * 2000)
+      const isSwift = isSilent || random.fraction() < 0.5
+      await this.#world.sleep(isSwift ? random.fraction() * 50 : random.fraction() * 2000)
     }
   }
 
   /** One sync. An answer may be lost on its way to the client, which does not know of it then. */
   async sync(timeoutMs: number): Promise<void> {
     const world = this.#world
+    // A client that had another server's version for a while shows a token that this one has never heard of.
+    const since = this.#since !== undefined && world.loses('version') ? laterToken : this.#since
     const request = {
       deviceId: this.deviceId,
       timeoutMs,
       fullState: false,
       useStateAfter: this.#stateAfter,
       filter: JSON.stringify({ room: { timeline: { limit: this.#limit } } }),
-      ...(this.#since !== undefined && { since: this.#since }),
+      ...(since !== undefined && { since }),
     }
     const invokedMs = world.kernel.nowMs
     const written = world.positionsWritten(this.userId)
@@ -128,6 +147,10 @@ export class Device {
       () =>
         `${this.name} synced (${timeoutMs} ms) from ${told(this.#since)} to ${told(response.next_batch)}: ${summaryOf(response)}`,
     )
+    if (since === laterToken) {
+      this.#token = undefined
+      this.#beginAnew()
+    }
     this.#takeToken(response.next_batch, { timeoutMs, invokedMs, written })
     this.#fold(response)
     this.beganMs = Math.min(this.beganMs, world.kernel.nowMs)

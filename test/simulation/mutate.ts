@@ -1,14 +1,17 @@
 /**
  * `npm run simulate:mutations -- [--seeds N] [--only TEXT]`: puts each fault of `mutations.ts` into a copy of the program, and runs what must
- * notice it. Prints a table; one that nothing notices makes the command fail.
+ * notice it. Prints a table: the sentences of the design (`sentences.ts`), the faults that break them, and what noticed these. A fault that
+ * nothing notices makes the command fail.
  */
 
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { mutations, type Mutation } from './mutations.ts'
+import type { Mutation } from './mutation.ts'
+import { mutations } from './mutations.ts'
+import { sentences } from './sentences.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const copied = ['protocol', 'storage', 'actors', 'gateway', 'test', 'package.json', 'nats.conf']
@@ -19,8 +22,12 @@ const { values } = parseArgs({
   options: {
     /** How many seeds a fault gets to show itself in. */
     seeds: { type: 'string', default: '400' },
-    /** Only faults whose name contains this. */
+    /** Only faults whose name contains this; several with | between them. */
     only: { type: 'string', default: '' },
+    /** How many faults are tried at a time, each in a copy of its own. */
+    workers: { type: 'string', default: String(availableParallelism()) },
+    /** Only faults that a test of their own notices, given to the simulator instead: which of them does it see as well? */
+    simulated: { type: 'boolean', default: false },
   },
 })
 
@@ -30,24 +37,71 @@ interface Verdict {
 }
 
 async function main(): Promise<void> {
-  const copy = mkdtempSync(join(tmpdir(), 'troupe-mutations-'))
-  try {
-    for (const name of copied) cpSync(join(root, name), join(copy, name), { recursive: true })
-    // The tests' Postgres is the same; a changed migration makes another template in it.
-    mkdirSync(join(root, '.tools'), { recursive: true })
-    for (const name of ['node_modules', '.tools']) symlinkSync(join(root, name), join(copy, name))
-    const chosen = mutations.filter(({ name }) => name.includes(values.only))
-    const missed: Mutation[] = []
-    for (const mutation of chosen) {
-      const { isCaught, by } = await judge(copy, mutation)
-      console.log(`${isCaught ? 'caught' : 'MISSED'}  ${mutation.name.padEnd(72)} ${by}`)
-      if (!isCaught) missed.push(mutation)
+  const chosen = mutations.filter(
+    ({ file, name, test }) =>
+      values.only.split('|').some((part) => name.includes(part)) &&
+      // What is in SQL is not in the simulation.
+      !(values.simulated && (test === undefined || file.startsWith('storage/'))),
+  )
+  const verdicts = new Map<Mutation, Verdict>()
+  const queue = [...chosen]
+  const work = async (): Promise<void> => {
+    const copy = copyOfProgram()
+    try {
+      for (let mutation = queue.shift(); mutation !== undefined; mutation = queue.shift()) {
+        const verdict = await judge(copy, mutation)
+        verdicts.set(mutation, verdict)
+        console.log(`${lineOf(mutation, verdict)}`)
+      }
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
     }
-    console.log(`${chosen.length - missed.length} of ${chosen.length} faults are noticed`)
-    if (missed.length > 0) process.exitCode = 1
-  } finally {
-    rmSync(copy, { recursive: true, force: true })
   }
+  await Promise.all(Array.from({ length: Math.min(Number(values.workers), chosen.length) }, work))
+  printTable(chosen, verdicts)
+  const missed = chosen.filter((mutation) => verdicts.get(mutation)?.isCaught !== true)
+  console.log(`${chosen.length - missed.length} of ${chosen.length} faults are noticed`)
+  if (missed.length > 0) process.exitCode = 1
+}
+
+function lineOf({ name }: Mutation, { by, isCaught }: Verdict): string {
+  return `${isCaught ? 'caught' : 'MISSED'}  ${name.padEnd(72)} ${by}`
+}
+
+/** Each sentence of the design, with the faults that break it and what notices them; then the faults that break none of these. */
+function printTable(chosen: readonly Mutation[], verdicts: ReadonlyMap<Mutation, Verdict>): void {
+  const rest = new Map(chosen.map((mutation) => [mutation.name, mutation]))
+  for (const sentence of sentences) {
+    const faults = 'faults' in sentence ? sentence.faults : []
+    const broken = chosen.filter(({ name }) => faults.includes(name))
+    if (broken.length === 0 && chosen.length < mutations.length) continue
+    console.log(`\n§${sentence.section}  ${sentence.text}`)
+    if ('absent' in sentence) console.log(`      nothing to break: ${sentence.absent}`)
+    for (const mutation of broken) {
+      console.log(noticed(mutation, verdicts.get(mutation)))
+      rest.delete(mutation.name)
+    }
+  }
+  if (rest.size > 0) console.log('\nBeside these:')
+  for (const mutation of rest.values()) {
+    console.log(noticed(mutation, verdicts.get(mutation)))
+    console.log(`        ${mutation.sentence}`)
+  }
+  console.log('')
+}
+
+function noticed({ because, name }: Mutation, verdict: Verdict | undefined): string {
+  const by = verdict?.isCaught === true ? `noticed by ${verdict.by}` : 'MISSED'
+  return `    → ${name}\n        ${by}${because === undefined ? '' : ` (not by a run: ${because})`}`
+}
+
+function copyOfProgram(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'troupe-mutations-'))
+  for (const name of copied) cpSync(join(root, name), join(copy, name), { recursive: true })
+  // The tests' Postgres is the same; a changed migration makes another template in it.
+  mkdirSync(join(root, '.tools'), { recursive: true })
+  for (const name of ['node_modules', '.tools']) symlinkSync(join(root, name), join(copy, name))
+  return copy
 }
 
 /** Puts the fault in, runs what must notice it, and takes it out again. */
@@ -61,7 +115,8 @@ async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
     text.replace(mutation.find, () => mutation.replace),
   )
   try {
-    return mutation.test === undefined ? await simulate(copy) : await test(copy, mutation.test)
+    const { test: file } = mutation
+    return file === undefined || values.simulated ? await simulate(copy) : await test(copy, file)
   } finally {
     writeFileSync(path, text)
   }
@@ -73,6 +128,8 @@ async function simulate(copy: string): Promise<Verdict> {
     './test/simulation/hooks.ts',
     'test/simulation/main.ts',
     '--brief',
+    '--workers',
+    '0',
     '--seeds',
     values.seeds,
   ])

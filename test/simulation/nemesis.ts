@@ -5,6 +5,8 @@ import type { Fault } from './script.ts'
 import type { World } from './world.ts'
 
 const failOverMs = 300
+/** Within this time hosts have looked at each other. Milliseconds. */
+const lookedMs = 1250
 /** So long before a process goes on something changes that it cannot know of. Milliseconds. */
 const touchMs = 300
 /** When a process is asked after it has gone on. Milliseconds. */
@@ -30,6 +32,15 @@ export class Nemesis {
         host?.process.kill()
         return this.#back(fault.backAfterMs)
       }
+      case 'crashOwner': {
+        const owner = world.ownerOf(world.userOf(fault.person))
+        // The last one is needed, for a script that is cut down keeps it.
+        if (owner === undefined || world.hosts.length < 2) return
+        owner.process.kill()
+        return this.#back(fault.backAfterMs)
+      }
+      case 'lostSession':
+        return this.#loseSession(pick(world.hosts, fault.host))
       case 'drain':
         return this.#drain(fault.host, fault.backAfterMs)
       case 'join':
@@ -60,6 +71,11 @@ export class Nemesis {
     }
   }
 
+  /** Whether hosts that have gone are still on their way back. */
+  get isBusy(): boolean {
+    return this.#returning > 0
+  }
+
   /** Ends every fault at once, and sees to it that there are hosts and gateways. */
   heal(): void {
     this.#isOver = true
@@ -83,16 +99,37 @@ export class Nemesis {
     this.#later(fault.ms, () => set(process, false))
   }
 
+  /** Its shards are claimed while its lease holds, and it is asked at once. */
+  #loseSession(host: World['hosts'][number] | undefined): void {
+    const world = this.#world
+    if (host === undefined) return
+    const topics = world.people.topics()
+    world.server.locks.delete(Number(host.host.hostId))
+    for (let ms = 50; ms <= lookedMs; ms += 50) {
+      if (ms % 250 === 0) world.kernel.after(ms, () => world.people.touch())
+      for (const through of [host, pick(world.gateways, ms)])
+        world.kernel.after(ms, () => world.people.probe(through, topics))
+    }
+  }
+
   /** Whoever was away does not know what happened meanwhile, and is asked about it as soon as he is back. */
   #pause(fault: Extract<Fault, { kind: 'pause' }>): void {
     const world = this.#world
     const process = pick(this.#processes(), fault.process)
     if (process === undefined) return
     process.pause()
-    const probe = (): void => world.people.probe(world.hosts.find((one) => one.process === process))
+    if (fault.isDeaf) world.network.cutOff.add(process)
+    const topics = world.people.topics()
+    const probe = (): void =>
+      world.people.probe(
+        world.hosts.find((one) => one.process === process),
+        topics,
+      )
     world.kernel.after(fault.ms - touchMs, () => world.people.touch())
     for (const beforeMs of [100, 20]) world.kernel.after(fault.ms - beforeMs, probe)
     this.#later(fault.ms, () => {
+      // Without a word, if it does not know that it had no connection; the bus may have been down meanwhile, which it was told of.
+      if (fault.isDeaf) world.network.cut(process, false)
       process.resume()
       for (const afterMs of probesMs) world.kernel.after(afterMs, probe)
     })

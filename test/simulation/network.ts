@@ -40,6 +40,10 @@ export class Network {
   readonly kernel: Kernel
   /** Processes that have no connection. */
   readonly cutOff = new Set<Process>()
+  /** When a process published something under a subject: process and subject → times. */
+  readonly published = new Map<string, number[]>()
+  /** Nothing that is published reaches another process; what is asked does. */
+  isSilent = false
   readonly #buses = new Set<SimulatedBus>()
   readonly #listeners = new Map<Subject, Set<Endpoint<Listener>>>()
   readonly #handlers = new Map<Subject, Set<Endpoint<ServeHandler>>>()
@@ -92,12 +96,14 @@ export class Network {
 
   /** Tells all who listen at this moment, each on his own way. */
   tell(from: SimulatedBus, subject: Subject, message: BusMessage): void {
+    const times = this.published.getOrInsertComputed(`${from.process.name} ${subject}`, () => [])
+    times.push(this.kernel.nowMs)
     for (const to of this.#listeners.get(subject) ?? []) {
       const deliver = (): void => {
         if (this.#listeners.get(subject)?.has(to) === true) to.receive(message)
       }
       if (to.bus === from) this.kernel.after(0, deliver, to.bus.process)
-      else this.carry(from.process, to.bus.process, deliver)
+      else if (!this.isSilent) this.carry(from.process, to.bus.process, deliver)
     }
   }
 

@@ -6,13 +6,19 @@ import type { RoomId } from '#protocol/ids/room-id.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import { txnKey } from '#storage/txn-key.ts'
 import { checkSpread } from './check-answers.ts'
+import { unstorable } from './model/commit-group.ts'
 import type { Action } from './script.ts'
-import { eventsOf, membershipOf } from './truth.ts'
+import { eventsOf, membershipOf, type LoggedEvent } from './truth.ts'
 import type { Entrance } from './cluster.ts'
 import type { World } from './world.ts'
 
+/** Virtual milliseconds for which somebody who insists asks at least. Longer than an answer may be lost and what bears it be sent again. */
+const insistMs = 20_000
+
 /** What became of something asked: `unknown` may have been carried out or not. */
 export type Outcome = 'open' | 'done' | 'refused' | 'unknown'
+
+type MembershipAction = Extract<Action, { kind: 'member' }>['action']
 
 export interface Asked {
   readonly what:
@@ -38,6 +44,12 @@ export interface Asked {
 }
 
 const attempts = 12
+/** One more than `toDevicePage` of the sync, and some. */
+const floodSize = 104
+/** They come over so long a time. Milliseconds. */
+const floodMs = 300
+/** Whoever has parted comes back within so long. Milliseconds. */
+const comebackMs = 1500
 const usersDevice = 'D0'
 
 export class People {
@@ -45,7 +57,7 @@ export class People {
   /** Who has asked for what the database refuses. */
   readonly poisoned = new Set<string>()
   readonly #world: World
-  readonly #beside: Promise<void>[] = []
+  readonly #running: Promise<void>[] = []
   #isOver = false
   #made = 0
 
@@ -74,7 +86,20 @@ export class People {
       case 'deviceKeys':
         return this.#deviceKeys(userId)
       case 'poison':
-        return this.#poison(userId)
+        await Promise.all([this.#poison(userId), this.#beside(userId)])
+        return
+      case 'parting':
+        return this.#parting(userId, action.room)
+      case 'flood': {
+        const sending = Array.from({ length: floodSize }, async () => {
+          await this.#world.sleep(this.#world.random.fraction() * floodMs)
+          await this.#toDevice(userId, action.target)
+        })
+        await Promise.all(sending)
+        return
+      }
+      case 'invitation':
+        return this.#invitation(userId)
     }
   }
 
@@ -106,6 +131,58 @@ export class People {
     })
   }
 
+  /** Whoever leaves sends something at the same moment: what he is answered rests on his leaving, or on what was before. */
+  async #parting(userId: UserId, room: number): Promise<void> {
+    const roomId = this.#world.roomOf(room)
+    const owner = this.#world.ownerOf(roomId)
+    const leaving = this.#membership(userId, { roomId, action: 'leave', target: userId }, owner)
+    await this.#world.sleep(this.#world.random.fraction() * 2)
+    const n = this.#made++
+    const body = {
+      sender: userId,
+      deviceId: usersDevice,
+      txnId: `t${n}`,
+      type: 'm.room.message',
+      content: { body: `m${n}`, msgtype: 'm.text' },
+    }
+    const key = txnKey({ roomId, userId, deviceId: usersDevice }, body.txnId)
+    const asked = this.#begin('send', { userId, roomId, key })
+    const sending = this.#insist(asked, 1, async () => {
+      const { eventId } = await this.#world.request(
+        (ask) => ask.ask('room', roomId, 'send', body, { timeoutMs: 5000 }),
+        owner,
+      )
+      this.#answered(asked, eventId)
+    })
+    await Promise.all([leaving, sending])
+    await this.#world.sleep(this.#world.random.fraction() * comebackMs)
+    await this.#membership(userId, { roomId, action: 'join', target: userId })
+  }
+
+  async #invitation(target: UserId): Promise<void> {
+    const { rooms, users, server } = this.#world
+    const roomId = rooms.at(-1)
+    if (roomId === undefined) return
+    const membership = membershipOf(server.tables, roomId, target)
+    const host = users.find((userId) => membershipOf(server.tables, roomId, userId) === 'join')
+    if (membership === 'invite' || membership === 'join')
+      return this.#membership(target, { roomId, action: 'leave', target })
+    if (host !== undefined && host !== target)
+      return this.#membership(host, { roomId, action: 'invite', target })
+  }
+
+  /** What others store at this moment through the owners of the shards, so that it goes together with what this one stores. */
+  async #beside(userId: UserId): Promise<void> {
+    const world = this.#world
+    const others = world.users.filter((other) => other !== userId)
+    await Promise.all([
+      ...others.map((other) => this.#accountData(other, this.#made++, world.ownerOf(other))),
+      ...world.rooms.map((roomId) =>
+        this.#setTopic(userId, roomId, `topic ${this.#made++}`, world.ownerOf(roomId)),
+      ),
+    ])
+  }
+
   #topic(sender: UserId, action: Extract<Action, { kind: 'topic' }>): Promise<void> {
     return this.#setTopic(sender, this.#world.roomOf(action.room), `topic ${action.value}`)
   }
@@ -133,13 +210,23 @@ export class People {
     }
   }
 
-  /** Asks one process for what was the topic before the present one: that it is so already is not true. */
-  probe(entrance: Entrance | undefined): void {
+  /** The topics of all rooms as they are now. */
+  topics(): ReadonlyMap<RoomId, LoggedEvent> {
+    const { rooms, server } = this.#world
+    return new Map(
+      rooms.flatMap((roomId) => {
+        const topic = eventsOf(server.tables, roomId).findLast(({ type }) => type === 'm.room.topic')
+        return topic === undefined ? [] : [[roomId, topic] as const]
+      }),
+    )
+  }
+
+  /** Asks one process for topics of before, in rooms that have another one now: that it is so already is not true. */
+  probe(entrance: Entrance | undefined, topics: ReadonlyMap<RoomId, LoggedEvent>): void {
     if (this.#isOver || entrance === undefined) return
-    for (const roomId of this.#world.rooms) {
-      const topics = eventsOf(this.#world.server.tables, roomId).filter(({ type }) => type === 'm.room.topic')
-      const before = topics.at(-2)
-      if (before === undefined) continue
+    const present = this.topics()
+    for (const [roomId, before] of topics) {
+      if (present.get(roomId)?.eventId === before.eventId) continue
       // The casts state what a stored event has.
       const { content } = JSON.parse(before.json) as { readonly content: { readonly topic: string } }
       const sender = before.sender as UserId
@@ -160,21 +247,32 @@ export class People {
   /** Resolves when what was begun beside the script has come to an end. */
   async settled(): Promise<void> {
     this.#isOver = true
-    await Promise.all(this.#beside)
+    await Promise.all(this.#running)
   }
 
   #go(work: Promise<void>): void {
-    this.#beside.push(work)
+    this.#running.push(work)
   }
 
   async #member(sender: UserId, action: Extract<Action, { kind: 'member' }>): Promise<void> {
     const roomId = this.#world.roomOf(action.room)
     const own = action.action === 'join' || action.action === 'leave'
     const target = own ? sender : this.#world.userOf(action.target)
-    const body = { sender, target, action: action.action, profile: {} }
-    const asked = this.#begin('member', { userId: sender, roomId, key: `${action.action} ${target}` })
+    await this.#membership(sender, { roomId, action: action.action, target })
+  }
+
+  async #membership(
+    sender: UserId,
+    { roomId, action, target }: { roomId: RoomId; action: MembershipAction; target: UserId },
+    through?: Entrance,
+  ): Promise<void> {
+    const body = { sender, target, action, profile: {} }
+    const asked = this.#begin('member', { userId: sender, roomId, key: `${action} ${target}` })
     await this.#insist(asked, attempts, async () => {
-      await this.#world.request((ask) => ask.ask('room', roomId, 'membership', body, { timeoutMs: 5000 }))
+      await this.#world.request(
+        (ask) => ask.ask('room', roomId, 'membership', body, { timeoutMs: 5000 }),
+        through,
+      )
     })
   }
 
@@ -207,11 +305,14 @@ export class People {
     })
   }
 
-  async #accountData(userId: UserId, value: number): Promise<void> {
+  async #accountData(userId: UserId, value: number, through?: Entrance): Promise<void> {
     const body = { type: 'sim.data', content: { value } }
     const asked = this.#begin('accountData', { userId, roomId: undefined, key: String(value) })
     await this.#insist(asked, attempts, async () => {
-      await this.#world.request((ask) => ask.ask('user', userId, 'putAccountData', body, { timeoutMs: 5000 }))
+      await this.#world.request(
+        (ask) => ask.ask('user', userId, 'putAccountData', body, { timeoutMs: 5000 }),
+        through,
+      )
     })
   }
 
@@ -246,10 +347,25 @@ export class People {
   /** Asks for what the database refuses for its content. Only this fails, whatever goes with it. */
   async #poison(userId: UserId): Promise<void> {
     const n = this.#made++
-    this.poisoned.add(userId)
-    const body = { deviceId: usersDevice, displayName: `${n} \u0000` }
+    const roomId = this.#world.roomOf(n)
+    const isOfRoom = this.#world.random.fraction() < 0.5
+    this.poisoned.add(isOfRoom ? roomId : userId)
+    const message = {
+      sender: userId,
+      deviceId: usersDevice,
+      txnId: `p${n}`,
+      type: 'sim.poison',
+      content: { body: unstorable },
+    }
+    const renaming = { deviceId: usersDevice, displayName: `${n} \u0000` }
     await this.#world
-      .request((ask) => ask.ask('user', userId, 'setDeviceName', body, { timeoutMs: 5000 }))
+      .request(
+        (ask): Promise<unknown> =>
+          isOfRoom
+            ? ask.ask('room', roomId, 'send', message, { timeoutMs: 5000 })
+            : ask.ask('user', userId, 'setDeviceName', renaming, { timeoutMs: 5000 }),
+        this.#world.ownerOf(isOfRoom ? roomId : userId),
+      )
       .then(
         () => this.#world.found('refusal', 'what the database cannot store was answered as if it had'),
         (error: unknown) => this.#world.trace(() => `${userId} poison ${n}: ${String(error)}`),
@@ -280,11 +396,12 @@ export class People {
     )
   }
 
-  /** Asks until there is an answer that says what became of it. */
+  /** Asks until there is an answer that says what became of it; who insists does so for a while, for refusals come fast. */
   async #insist(asked: Asked, tries: number, run: () => Promise<void>): Promise<void> {
     const world = this.#world
     asked.insists = tries > 1
-    for (let i = 0; i < tries; i++) {
+    const untilMs = asked.insists ? asked.invokedMs + insistMs : 0
+    for (let i = 0; i < tries || world.kernel.nowMs < untilMs; i++) {
       try {
         await run()
         asked.outcome = 'done'

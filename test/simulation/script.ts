@@ -23,11 +23,23 @@ export type Action =
   | { readonly kind: 'accountData'; readonly person: number; readonly value: number }
   | { readonly kind: 'profile'; readonly person: number; readonly value: number }
   | { readonly kind: 'deviceKeys'; readonly person: number }
+  /** Something that the database refuses, while others store what is good. */
   | { readonly kind: 'poison'; readonly person: number }
+  /** A message of somebody who is leaving the room at that moment. */
+  | { readonly kind: 'parting'; readonly person: number; readonly room: number }
+  /** More messages than a sync tells of at once. */
+  | { readonly kind: 'flood'; readonly person: number; readonly target: number }
+  /** Somebody in a room that one has to be invited to invites another one; who has been invited declines. */
+  | { readonly kind: 'invitation'; readonly person: number }
 
 export type Fault =
   | { readonly kind: 'crash'; readonly host: number; readonly backAfterMs: number }
-  | { readonly kind: 'pause'; readonly process: number; readonly ms: number }
+  /** The owner of a person's shard. */
+  | { readonly kind: 'crashOwner'; readonly person: number; readonly backAfterMs: number }
+  /** Whoever is `isDeaf` never hears what he was told meanwhile: the bus did not keep it for him. */
+  | { readonly kind: 'pause'; readonly process: number; readonly ms: number; readonly isDeaf: boolean }
+  /** The session that holds the lock of a host's id ends, and the host does not know: others take it for dead. */
+  | { readonly kind: 'lostSession'; readonly host: number }
   | { readonly kind: 'drain'; readonly host: number; readonly backAfterMs: number }
   | { readonly kind: 'join' }
   | { readonly kind: 'gatewayCrash'; readonly gateway: number }
@@ -40,8 +52,15 @@ export type Fault =
 
 export type Step = { readonly atMs: number } & (Action | Fault)
 
+/** Whether a step is something that a person does. */
+export function isAction(step: Step): step is Extract<Step, Action> {
+  return 'person' in step && step.kind !== 'crashOwner'
+}
+
 export interface Script {
   readonly hosts: number
+  /** Of each host: the fewer they are, the more goes in one commit. */
+  readonly committers: number
   readonly bus: BusFaults
   readonly server: ServerFaults
   /** Ascending by time. */
@@ -65,6 +84,18 @@ export function drawScript(random: Random): Script {
     const atMs = below(lengthMs / 250) * 250 + (chance(0.5) ? below(4) : below(250))
     steps.push({ atMs, ...drawAction(below, chance) })
   }
+  if (chance(0.04))
+    steps.push({
+      atMs: below(lengthMs),
+      kind: 'flood',
+      person: below(personCount),
+      target: below(personCount),
+    })
+  if (chance(0.15)) steps.push(...drawUnfinished(below))
+  if (chance(0.1)) {
+    const ms = longAbsence(below)
+    steps.push({ atMs: below(lengthMs / 6), kind: 'pause', process: below(2), ms, isDeaf: true })
+  }
   const kinds = faultKinds.filter(() => chance(0.4))
   const faults = kinds.length === 0 ? 0 : below(7)
   for (let i = 0; i < faults; i++) {
@@ -74,11 +105,12 @@ export function drawScript(random: Random): Script {
     const fault = drawFault(kind, below)
     // What lasts long begins early, so that it ends within the run.
     const lastsLong = 'ms' in fault && fault.ms > lengthMs / 2
-    steps.push({ atMs: below(lastsLong ? lengthMs / 5 : lengthMs), ...fault })
+    steps.push({ atMs: below(lastsLong ? lengthMs / 6 : lengthMs), ...fault })
   }
   const isRough = chance(0.6)
   return {
     hosts: 2 + below(2),
+    committers: 1 + below(2),
     bus: isRough
       ? {
           drop: random.fraction() * 0.1,
@@ -99,10 +131,33 @@ export function drawScript(random: Random): Script {
   }
 }
 
+/** A change of a person that rooms are to be told of, by an owner who dies of it. */
+function drawUnfinished(below: (limit: number) => number): Step[] {
+  const atMs = below(lengthMs)
+  const person = below(personCount)
+  const action: Action =
+    below(2) === 0 ? { kind: 'profile', person, value: below(100) } : { kind: 'deviceKeys', person }
+  const crash: Fault = { kind: 'crashOwner', person, backAfterMs: below(3000) }
+  return [
+    { atMs, ...action },
+    { atMs: atMs + 2 + below(10), ...crash },
+  ]
+}
+
+function longAbsence(below: (limit: number) => number): number {
+  return 6500 + below(1000)
+}
+
+/** Long enough for a lease to end, or not. Milliseconds. */
+function drawAbsence(below: (limit: number) => number): number {
+  return below(2) === 0 ? longAbsence(below) : below(3000)
+}
+
 const faultKinds = [
   'crash',
   'pause',
   'drain',
+  'lostSession',
   'join',
   'gatewayCrash',
   'cutFromBus',
@@ -113,17 +168,19 @@ const faultKinds = [
   'clock',
 ] as const
 
-function drawFault(kind: Fault['kind'], below: (limit: number) => number): Fault {
+function drawFault(kind: (typeof faultKinds)[number], below: (limit: number) => number): Fault {
   const process = below(8)
   switch (kind) {
     case 'crash':
     case 'drain':
       return { kind, host: process, backAfterMs: below(3000) }
     case 'pause':
+      return { kind, process, ms: drawAbsence(below), isDeaf: below(2) === 0 }
     case 'cutFromBus':
     case 'cutFromDatabase':
-      // Long enough for a lease to end, or not.
-      return { kind, process, ms: below(2) === 0 ? 6500 + below(2500) : below(3000) }
+      return { kind, process, ms: drawAbsence(below) }
+    case 'lostSession':
+      return { kind, host: process }
     case 'join':
       return { kind }
     case 'gatewayCrash':
@@ -142,14 +199,16 @@ function drawAction(below: (limit: number) => number, chance: (probability: numb
   const person = below(personCount)
   const room = below(roomCount)
   const dice = below(100)
-  if (dice < 40) return { kind: 'send', person, room, gaveUp: chance(0.1) }
+  if (dice < 36) return { kind: 'send', person, room, gaveUp: chance(0.1) }
+  if (dice < 39) return { kind: 'parting', person, room }
+  if (dice < 41) return { kind: 'invitation', person }
   if (dice < 50) return { kind: 'topic', person, room, value: below(3) }
   if (dice < 68) return { kind: 'member', person, room, ...drawMembership(below) }
   if (dice < 78) return { kind: 'receipt', person, room }
   if (dice < 88) return { kind: 'toDevice', person, target: below(personCount) }
   if (dice < 92) return { kind: 'accountData', person, value: below(100) }
   if (dice < 95) return { kind: 'profile', person, value: below(100) }
-  return { kind: dice < 99 ? 'deviceKeys' : 'poison', person }
+  return { kind: dice < 98 ? 'deviceKeys' : 'poison', person }
 }
 
 function drawMembership(

@@ -4,6 +4,7 @@
  */
 
 import type { CommitArguments } from '#storage/commit-arguments.ts'
+import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitFailure } from '#storage/commit.ts'
 import type { Kernel, Process } from './kernel.ts'
 import { commitGroup, ContentError, type Answer } from './model/commit-group.ts'
@@ -33,6 +34,8 @@ const usualMs = 1
 const statementMs = 4000
 /** After so long a process finds out that a server does not answer any more. */
 const silenceMs = 3000
+/** A host renews its lease within this time. Milliseconds. */
+const freshMs = 1500
 /** So long after a start nobody is dead only because he holds no session. */
 const graceMs = 5000
 
@@ -66,11 +69,15 @@ export class Server {
   readonly recorded: CommitArguments[] = []
   /** Commits that the server has lost by going back. */
   readonly lost: Commit[] = []
+  /** Claims of shards whose owner had a lease that held. */
+  readonly earlyClaims: { readonly shard: number; readonly atMs: number }[] = []
   tables: Tables
   /** Raised whenever all connections end. */
   generation = 0
   readonly #shardCount: number
   #changes: Change[] = []
+  /** So many changes are never lost. */
+  #foundation = 0
   #startedAtMs = Number.NEGATIVE_INFINITY
   #isDown = false
 
@@ -104,11 +111,16 @@ export class Server {
     this.#startedAtMs = this.nowMs
   }
 
+  /** What is here now has reached every replica. */
+  keepAll(): void {
+    this.#foundation = this.#changes.length
+  }
+
   /** Goes on as another server that has not got the last changes. */
   failOver(lostChanges: number): void {
     this.#endConnections()
     this.#startedAtMs = this.nowMs
-    const kept = Math.max(0, this.#changes.length - lostChanges)
+    const kept = Math.max(this.#foundation, this.#changes.length - lostChanges)
     this.#changes = this.#changes.slice(0, kept)
     const timeline = this.tables.timeline + 1
     this.tables = new Tables(this.#shardCount)
@@ -146,10 +158,25 @@ export class Server {
     return answer
   }
 
+  /** To be called before shards are claimed. */
+  noteClaims(shards: readonly number[]): void {
+    for (const shard of shards) {
+      const owner = this.tables.hosts.get(this.tables.shards[shard]?.owner ?? -1)
+      if (owner !== undefined && owner.expiresAtMs > this.nowMs)
+        this.earlyClaims.push({ shard, atMs: this.nowMs })
+    }
+  }
+
   isHostDead(tables: Tables, hostId: number): boolean {
     const host = tables.hosts.get(hostId)
     if (host === undefined || host.expiresAtMs <= this.nowMs) return true
     return this.nowMs - this.#startedAtMs > graceMs && this.locks.get(hostId)?.isOpen !== true
+  }
+
+  /** Whether a host has renewed its lease a moment ago, and holds its lock. */
+  isWell(hostId: number): boolean {
+    const renewedMs = (this.tables.hosts.get(hostId)?.expiresAtMs ?? 0) - leaseMs
+    return this.nowMs - renewedMs < freshMs && this.locks.get(hostId)?.isOpen === true
   }
 
   /** All sessions of a process end with it. */
@@ -234,6 +261,7 @@ export class Connection {
     const isLost = chance < faults.lostStatement
     const losesAnswer = !isLost && chance < faults.lostStatement + faults.lostAnswer
     kernel.after(this.#arrivalMs() - kernel.nowMs, () => {
+      if (isLost) this.#break()
       if (isLost || !server.reaches(process) || generation !== server.generation) return fail(1)
       let outcome: () => void
       try {
@@ -242,10 +270,18 @@ export class Connection {
       } catch (error) {
         outcome = () => reject(error)
       }
-      if (losesAnswer) fail(1)
-      else answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
+      if (losesAnswer) {
+        this.#break()
+        fail(1)
+      } else answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
     })
     return promise
+  }
+
+  /** With the connection ends its session, and with that what it has locked; the process may not know it yet. */
+  #break(): void {
+    const { locks } = this.server
+    for (const [hostId, connection] of locks) if (connection === this) locks.delete(hostId)
   }
 
   #lose(reject: (error: ConnectionLost) => void): void {

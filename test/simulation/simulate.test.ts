@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { mutations } from './mutations.ts'
+import { sentences } from './sentences.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -28,6 +29,17 @@ test('a seed is the same run each time', { timeout: 60_000 }, async () => {
   const traces = runs.map(({ output }) => output.split('\n').filter((line) => /^ *\d+\.\d /.test(line)))
   assert.ok((traces[0]?.length ?? 0) > 100)
   assert.deepEqual(traces[0], traces[1])
+})
+
+test('every sentence that says never, only or before names faults that exist, or why there is none', () => {
+  const names = mutations.map(({ name }) => name)
+  assert.equal(new Set(names).size, names.length)
+  const broken = sentences.flatMap((sentence) => ('faults' in sentence ? sentence.faults : []))
+  assert.deepEqual(
+    broken.filter((name) => !names.includes(name)),
+    [],
+  )
+  assert.ok(sentences.every((sentence) => 'absent' in sentence || sentence.faults.length > 0))
 })
 
 test('every fault of the mutations stands for a place in the program', () => {

@@ -22,7 +22,7 @@ import { Nemesis } from './nemesis.ts'
 import { goodBus, Network } from './network.ts'
 import { randomOf } from './random.ts'
 import { People, refusalOf } from './people.ts'
-import { personCount, roomCount, type Script } from './script.ts'
+import { isAction, personCount, roomCount, type Script } from './script.ts'
 import { goodServer, Server } from './server.ts'
 import { LostEvents, staleMs } from './truth.ts'
 import { watch } from './watch.ts'
@@ -41,6 +41,12 @@ const clientPatienceMs = 12_000
 const recoveryMs = 9000
 /** What was lost on the bus is found out by a poll within this time. */
 const calmMs = 1500
+/** Of runs in which the bus falls silent in the end. */
+const silences = 0.25
+/** Two polls of all heads, and what is looked for after each. */
+const pollMs = 8000
+/** How often an answer gets lost, a client asks once more to be sure, or shows a token of another version. */
+const losses = { answer: 0.05, trust: 0.15, version: 0.02 }
 const maxFindings = 20
 const maxLooks = 8
 /** Everybody may set the topic of a room, and there is one. */
@@ -56,6 +62,7 @@ export class World implements Surroundings {
   readonly network: Network
   readonly server: Server
   readonly shardCount = shardCount
+  readonly committers: number
   readonly hosts: SimulatedHost[] = []
   readonly gateways: Entrance[] = []
   readonly devices: Device[] = []
@@ -79,6 +86,7 @@ export class World implements Surroundings {
     this.server = new Server(this.kernel, shardCount)
     this.lostEvents = new LostEvents(this.server)
     this.#script = script
+    this.committers = script.committers
     this.#nemesis = new Nemesis(this)
     this.#isTraced = options.traced ?? false
     this.#users = Array.from({ length: personCount }, (_, i) => parseUserId(`@u${i}:${serverName}`))
@@ -89,6 +97,7 @@ export class World implements Surroundings {
     using _watching = watch(this)
     await this.#until(this.#begin(), 30_000, 'the beginning')
     this.#isCalm = false
+    this.server.keepAll()
     this.network.faults = this.#script.bus
     this.server.faults = this.#script.server
     const running = this.devices.map((device) => device.run())
@@ -96,17 +105,20 @@ export class World implements Surroundings {
     const startMs = this.kernel.nowMs
     for (const step of this.#script.steps) {
       await this.kernel.advance(Math.max(0, startMs + step.atMs - this.kernel.nowMs))
-      if ('person' in step) acting.push(this.people.act(step))
+      if (isAction(step)) acting.push(this.people.act(step))
       else this.#nemesis.strike(step)
       if (this.findings.length > maxFindings) return this.findings
     }
     this.#heal()
     await this.#recover()
     await this.#until(Promise.all(acting), 40_000, 'what people asked')
+    await this.#silence()
+    const epochs = this.server.tables.shards.map(({ epoch }) => epoch)
     await this.#until(this.people.settled(), 20_000, 'what was asked beside')
     for (const device of this.devices) device.stop()
     await this.#until(Promise.all(running), 30_000, 'the syncs under way')
     await this.#until(this.#lastLooks(), 30_000, 'the last syncs')
+    this.#checkBalance(epochs)
     await checkAll(this)
     return this.findings
   }
@@ -171,8 +183,8 @@ export class World implements Surroundings {
   }
 
   /** Whether something happens that happens now and then while faults are on. */
-  loses(what: 'answer' | 'trust'): boolean {
-    return !this.#isCalm && this.random.fraction() < (what === 'answer' ? 0.05 : 0.15)
+  loses(what: keyof typeof losses): boolean {
+    return !this.#isCalm && this.random.fraction() < losses[what]
   }
 
   /** A failure of a request: the refusal, if it says what became of it. Any other than those that can be expected is found wrong. */
@@ -204,9 +216,9 @@ export class World implements Surroundings {
     return roomId
   }
 
-  /** The host that owns a room's shard, if it is one that runs. */
-  ownerOf(roomId: RoomId): Entrance | undefined {
-    const owner = this.server.tables.shards[shardOf(roomId, shardCount)]?.owner
+  /** The host that owns the shard of a room or a user, if it is one that runs. */
+  ownerOf(key: RoomId | UserId): Entrance | undefined {
+    const owner = this.server.tables.shards[shardOf(key, shardCount)]?.owner
     return this.hosts.find(({ host, process }) => process.isRunning && Number(host.hostId) === owner)
   }
 
@@ -313,13 +325,59 @@ export class World implements Surroundings {
     await this.kernel.advance(calmMs)
   }
 
+  /**
+   * Every shard has an owner who serves it and no one else does; every process that runs is a member and owns its share. One that was cut off
+   * from the bus has none for a minute.
+   */
   #isServed(): boolean {
-    return this.server.tables.shards.every(({ owner }, shard) =>
-      this.hosts.some(
-        ({ host, process }) =>
-          process.isRunning && Number(host.hostId) === owner && host.ownedShards.includes(shard),
-      ),
+    if (this.#nemesis.isBusy || this.hosts.some((host) => host.isLeaving)) return false
+    const { hosts, shards } = this.server.tables
+    const takesPart = ({ host }: SimulatedHost): boolean =>
+      hosts.get(Number(host.hostId))?.condition !== 'cut off'
+    const share = shards.length / this.hosts.filter(takesPart).length
+    return (
+      shards.every(({ owner }) => this.hosts.some(({ host }) => Number(host.hostId) === owner)) &&
+      this.hosts.every((simulated) => {
+        const { host } = simulated
+        const own = shards.flatMap(({ owner }, shard) => (owner === Number(host.hostId) ? [shard] : []))
+        return (
+          host.isMember &&
+          this.server.isWell(Number(host.hostId)) &&
+          host.ownedShards.toSorted((a, b) => a - b).join() === own.join() &&
+          Math.abs(own.length - (takesPart(simulated) ? share : 0)) < 1
+        )
+      })
     )
+  }
+
+  /** Where everything has its owner, nothing moves any more. */
+  #checkBalance(epochs: readonly number[]): void {
+    for (const [shard, { epoch }] of this.server.tables.shards.entries())
+      if (epoch !== epochs[shard])
+        this.found(
+          'balance',
+          `shard ${shard} has changed hands without a reason: ${epochs[shard]} to ${epoch}`,
+        )
+  }
+
+  /**
+   * Nothing that is published arrives any more. Whoever waits is told all the same, by the poll of the heads. It is tried in every fourth
+   * run, for it takes time.
+   */
+  async #silence(): Promise<void> {
+    if (this.random.fraction() > silences) return
+    this.trace(() => 'silence')
+    this.network.isSilent = true
+    // What was under way when it began may be waited for by clients that began before.
+    await this.kernel.advance(calmMs)
+    this.people.touch()
+    const endMs = this.kernel.nowMs + pollMs
+    await this.kernel.advance(calmMs)
+    const late = (): Device[] => this.devices.filter((device) => device.isLate)
+    while (this.kernel.nowMs < endMs && late().length > 0) await this.kernel.advance(200)
+    for (const device of late())
+      this.found('polling', `${device.name} was not told within ${pollMs} ms while the bus is silent`)
+    this.network.isSilent = false
   }
 
   /** Every device syncs until it is told nothing more; again, where something was still on its way to a room meanwhile. */

@@ -11,6 +11,7 @@ import type { ServerName } from '#protocol/ids/server-name.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#protocol/json/types.ts'
 import { takeEventNumbers, takeRoomNumbers } from '#storage/cluster/numbers.ts'
 import type { Database } from '#storage/pool.ts'
+import type { Reads } from '#storage/reads.ts'
 import { readSession } from '#storage/users/tokens.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
 import { SessionRows } from '#actors/follow/sessions.ts'
@@ -60,6 +61,8 @@ export interface AccountServerOptions {
   readonly limits?: typeof unlimited
   /** Takes the place of the server's own, which it is given. */
   readonly passwords?: (own: Passwords) => Passwords
+  /** Takes the place of the gateway's own, which it is given. */
+  readonly reads?: (own: Reads) => Reads
 }
 
 const serverName = 'test.local'
@@ -110,7 +113,7 @@ async function start(parts: Ground): Promise<AccountServer> {
     sessions: new SessionCache({ find: (hash) => readSession(database.reads, hash), feed, clock }),
     services: {
       config,
-      reads: database.reads,
+      reads: options.reads?.(database.reads) ?? database.reads,
       ask: host.asker,
       clock,
       random: systemRandom,

@@ -1,10 +1,13 @@
 /** A model of leases and claims beside a {@link ModelStore}, for as many hosts as a test has. Time is the test's clock. */
 
 import type { Clock } from '#actors/runtime/clock.ts'
+import type { HostCondition } from '#storage/cluster/leases.ts'
 import type { Claim, ClusterStore, HostRecord, ShardState, Survey } from '#actors/runtime/cluster-store.ts'
+import type { HeldShard } from '#storage/cluster/incarnation.ts'
 import type { ModelStore } from './model-store.ts'
 
 interface ModelHost extends HostRecord {
+  condition?: HostCondition | undefined
   expiresAtMs: number
   draining: boolean
   /** False: its session is gone, which is known at once. */
@@ -64,13 +67,14 @@ export class ModelClusterStore implements ClusterStore {
     this.#cluster.hosts.set(host.hostId, { ...host, expiresAtMs, draining: false, connected: true })
   }
 
-  async renew(hostId: string): Promise<boolean> {
+  async renew(hostId: string, condition: HostCondition): Promise<boolean> {
     this.#reach()
     if (this.mute) throw new Error('no answer')
     const host = this.#cluster.hosts.get(hostId)
     const nowMs = this.#cluster.clock.monotonic()
     if (host === undefined || host.expiresAtMs <= nowMs) return false
     host.expiresAtMs = nowMs + ttlMs
+    host.condition = condition
     return true
   }
 
@@ -128,6 +132,14 @@ export class ModelClusterStore implements ClusterStore {
   async heads(shards: readonly number[]): Promise<readonly number[]> {
     this.#reach()
     return shards.map((shard) => this.#cluster.store.headOf(shard))
+  }
+
+  async bearsOut(held: readonly HeldShard[]): Promise<boolean> {
+    this.#reach()
+    const { store } = this.#cluster
+    return held.every(
+      ({ shard, epoch, position }) => store.epochOf(shard) === epoch && store.headOf(shard) >= position,
+    )
   }
 
   async raiseIncarnation(): Promise<void> {

@@ -3,14 +3,19 @@
 import { MemoryBus } from '#actors/bus/memory.ts'
 import type { AskOptions } from '#actors/runtime/client.ts'
 import { openActorHost, type ActorHost } from '#actors/runtime/host.ts'
+import { ModelBus } from './model-bus.ts'
 import { ModelCluster, ModelClusterStore } from './model-cluster.ts'
-import { ModelStore } from './model-store.ts'
+import { ModelConnection, ModelStore } from './model-store.ts'
 import { ManualClock, seededRandom } from './manual-clock.ts'
 import { counterActor, counterState, type CounterMessages, type CounterOptions } from './counter-actor.ts'
 
 export interface ModelHost {
   readonly host: ActorHost
   readonly cluster: ModelClusterStore
+  /** Its way to the others. */
+  readonly bus: ModelBus
+  /** Its connections for commits. */
+  readonly connection: ModelConnection
 }
 
 export class ModelWorld {
@@ -33,12 +38,20 @@ export class ModelWorld {
       sole?: boolean
       weight?: number
       version?: string
+      /** It cannot reach the bus when it starts. */
+      cutOff?: boolean
+      /** Postgres gives it no connections for commits when it starts. */
+      refused?: boolean
     } = {},
   ): Promise<ModelHost> {
+    const bus = new ModelBus(this.bus)
+    if (options.cutOff === true) bus.cut()
+    const connection = new ModelConnection(this.store)
+    connection.refused = options.refused ?? false
     const cluster = new ModelClusterStore(this.cluster)
     const seed = this.#seed++
     const starting = openActorHost({
-      bus: this.bus,
+      bus,
       clock: this.clock,
       random: seededRandom(seed * 7919),
       hostName: `host${seed}`,
@@ -49,12 +62,12 @@ export class ModelWorld {
       cluster,
       // Counters read the model's log.
       reads: { sql: undefined as never },
-      stores: [this.store],
+      stores: [connection],
       sole: options.sole ?? false,
       ...(options.maxActivations !== undefined && { maxActivations: options.maxActivations }),
       ...(options.weight !== undefined && { weight: options.weight }),
     })
-    return { host: await starting, cluster }
+    return { host: await starting, cluster, bus, connection }
   }
 
   async load(of: { readonly key: string; readonly shard: number }): Promise<ReturnType<typeof counterState>> {

@@ -26,6 +26,36 @@ export class ModelError extends Error {
   }
 }
 
+const tooMany = 'too many connections'
+
+/** The connections of one host to a {@link ModelStore}. */
+export class ModelConnection implements CommitStore {
+  readonly #store: ModelStore
+  /** While set, no connection is to be had. */
+  refused = false
+
+  constructor(store: ModelStore) {
+    this.#store = store
+  }
+
+  async open(_signal?: AbortSignal): Promise<void> {
+    if (this.refused) throw new ModelError('weather', tooMany)
+  }
+
+  async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
+    await this.open()
+    return this.#store.commit(groups, signal)
+  }
+
+  classify(error: unknown): CommitFailure {
+    return this.#store.classify(error)
+  }
+
+  isRefusal(error: unknown): boolean {
+    return this.#store.isRefusal(error)
+  }
+}
+
 export class ModelStore implements CommitStore {
   readonly #epochs = new Map<number, number>()
   readonly #logs = new Map<number, ModelRow[]>()
@@ -66,6 +96,10 @@ export class ModelStore implements CommitStore {
     this.#faults.push(...faults)
   }
 
+  open(_signal?: AbortSignal): Promise<void> {
+    return Promise.resolve()
+  }
+
   async commit(groups: readonly ShardGroup[], signal?: AbortSignal): Promise<CommitResult> {
     this.calls.push(groups)
     const fault = this.#faults.shift()
@@ -79,6 +113,10 @@ export class ModelStore implements CommitStore {
 
   classify(error: unknown): CommitFailure {
     return error instanceof ModelError ? error.failure : 'content'
+  }
+
+  isRefusal(error: unknown): boolean {
+    return error instanceof ModelError && error.message === tooMany
   }
 
   #apply(groups: readonly ShardGroup[]): CommitResult {

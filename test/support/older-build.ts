@@ -38,13 +38,18 @@ const patches: readonly Patch[] = [
     find: "head['kind'] === 'status'",
     replace: "head['kind'] === 'unheard of'",
   },
-  // Hosts state no weight, for the table has no place for it.
+  // Hosts state no weight and no condition, for the table has no place for them.
   {
     file: 'storage/cluster/leases.ts',
-    find: 'name, version, roles, weight, expires_at)',
+    find: 'name, version, roles, weight, condition, expires_at)',
     replace: 'name, version, roles, expires_at)',
   },
-  { file: 'storage/cluster/leases.ts', find: ' ${host.weight ?? null}::integer,', replace: '' },
+  {
+    file: 'storage/cluster/leases.ts',
+    find: ' ${host.weight ?? null}::integer, ${host.condition ?? null}::text,',
+    replace: '',
+  },
+  { file: 'storage/cluster/leases.ts', find: 'condition = ${condition}, ', replace: '' },
   // Hosts do not count their follow requests.
   {
     file: 'actors/follow/wire.ts',

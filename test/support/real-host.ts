@@ -6,6 +6,9 @@ import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import { PostgresClusterStore } from '#actors/runtime/cluster-postgres.ts'
 import type { ActorContext } from '#actors/runtime/contract.ts'
 import { openActorHost, type ActorHost } from '#actors/runtime/host.ts'
+import type { CommitStore } from '#storage/commit.ts'
+import { PostgresCommitStore } from '#storage/commit-postgres.ts'
+import { openSql, type StorageOptions } from '#storage/connection.ts'
 import { openDatabase, type Database } from '#storage/pool.ts'
 import { counterActor, counterState, type CounterOptions, type CounterState } from './counter-actor.ts'
 import { testDatabase, type TestDatabase } from './postgres.ts'
@@ -39,13 +42,21 @@ export class RealWorld implements AsyncDisposable {
     return this.#test.database
   }
 
-  /** Starts a host with connections of its own, as another process would have. `mute`: its renewals fail while it is true. */
+  /**
+   * Starts a host with connections of its own, as another process would have. `mute`: its renewals fail while it is true. `committing`: the
+   * role as which it commits.
+   */
   async start(
-    options: Partial<CounterOptions> & { mute?: () => boolean; bus?: Bus } = {},
+    options: Partial<CounterOptions> & { mute?: () => boolean; bus?: Bus; committing?: string } = {},
   ): Promise<RealHost> {
     const name = `host${++this.#hosts}`
     const database = await openDatabase({ ...this.#test.options, applicationName: name })
     this.#stack.use(database)
+    const { committing } = options
+    const store = (): CommitStore =>
+      committing === undefined
+        ? database.commitStore()
+        : this.#stack.use(committingAs(committing, { ...this.#test.options, applicationName: name }))
     const host = await openActorHost({
       bus: options.bus ?? this.bus,
       clock: systemClock,
@@ -57,7 +68,7 @@ export class RealWorld implements AsyncDisposable {
       definitions: [counterActor({ load: loadCounter, ...options })],
       cluster: muted(new PostgresClusterStore(database), options.mute ?? (() => false)),
       reads: database.reads,
-      stores: [database.commitStore(), database.commitStore()],
+      stores: [store(), store()],
     })
     this.#stack.defer(() => host.stop())
     return { host, database, applicationName: name, [Symbol.asyncDispose]: () => host.stop() }
@@ -81,8 +92,17 @@ export async function loadCounter(context: ActorContext): Promise<CounterState> 
   )
 }
 
+function committingAs(user: string, options: StorageOptions): PostgresCommitStore {
+  if (typeof options.url === 'string') throw new Error('the test server is not behind a socket')
+  const url = { ...options.url, user }
+  return new PostgresCommitStore((onClose) =>
+    openSql({ ...options, url }, { purpose: 'commit', max: 1, onClose }),
+  )
+}
+
 function muted(store: PostgresClusterStore, mute: () => boolean): PostgresClusterStore {
   const renew = store.renew.bind(store)
-  store.renew = (hostId) => (mute() ? Promise.reject(new Error('no answer')) : renew(hostId))
+  store.renew = (hostId, condition) =>
+    mute() ? Promise.reject(new Error('no answer')) : renew(hostId, condition)
   return store
 }

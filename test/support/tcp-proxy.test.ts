@@ -138,3 +138,20 @@ test('a lost answer and a cut request end the connection once', { timeout: 10_00
     assert.equal(await one.ask(await one.open(), 'again'), 'again')
   }
 })
+
+test(
+  'of a request with a certain text the end is kept back until the line is healed',
+  { timeout: 10_000 },
+  async () => {
+    await using one = await stage()
+    const socket = await one.open()
+    const seen = one.line.keepEndOfRequest('this', 2)
+    assert.equal(await one.ask(socket, 'not that'), 'not that')
+    assert.equal(await one.ask(socket, 'this one'), 'this o')
+    await seen
+    assert.equal(await one.ask(await one.open(), 'this other'), 'this other')
+    const end = once(socket, 'data')
+    one.line.heal()
+    assert.equal(String((await end)[0]), 'ne')
+  },
+)

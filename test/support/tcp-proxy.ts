@@ -32,6 +32,12 @@ interface Connection {
 
 type OneFault = 'none' | 'lose answer' | 'cut request'
 
+interface EndKept {
+  readonly text: string
+  readonly bytes: number
+  readonly seen: PromiseWithResolvers<void>
+}
+
 const bothWays = ['request', 'answer'] as const
 
 /** Begins to listen, at a free port unless told where. Everything is closed when it is disposed. */
@@ -48,6 +54,7 @@ export class Line implements AsyncDisposable {
   readonly #weather: Record<Way, Weather> = { request: {}, answer: {} }
   #target: LineEnd
   #fault: OneFault = 'none'
+  #endKept: EndKept | undefined
   #refuses = false
 
   constructor(server: Server, target: LineEnd) {
@@ -92,6 +99,7 @@ export class Line implements AsyncDisposable {
   heal(): void {
     this.#refuses = false
     this.#fault = 'none'
+    this.#endKept = undefined
     for (const way of bothWays) this.#change({}, [way])
   }
 
@@ -121,6 +129,16 @@ export class Line implements AsyncDisposable {
   /** Half of the next request reaches the server, then both connections end. */
   cutNextRequest(): void {
     this.#fault = 'cut request'
+  }
+
+  /**
+   * The next request in which the text stands reaches the server without its last bytes; they wait, and whatever follows on that connection,
+   * until `heal`. Resolves when there was such a request.
+   */
+  keepEndOfRequest(text: string, bytes: number): Promise<void> {
+    const seen = Promise.withResolvers<void>()
+    this.#endKept = { text, bytes, seen }
+    return seen.promise
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -158,6 +176,14 @@ export class Line implements AsyncDisposable {
   }
 
   #request({ client, server, pipes }: Connection, chunk: Buffer): void {
+    const kept = this.#endKept
+    if (kept !== undefined && chunk.includes(kept.text)) {
+      this.#endKept = undefined
+      pipes.request.push(chunk.subarray(0, -kept.bytes))
+      pipes.request.change({ holds: true })
+      pipes.request.push(chunk.subarray(-kept.bytes))
+      return kept.seen.resolve()
+    }
     if (this.#fault !== 'cut request' || pipes.request.isDead) return pipes.request.push(chunk)
     this.#fault = 'none'
     server.write(chunk.subarray(0, chunk.length >> 1), () => server.destroy())

@@ -2,7 +2,6 @@
 
 import { bundleRelations } from '#protocol/relations/bundle.ts'
 import { readAggregates } from '#storage/rooms/aggregations.ts'
-import { readRelatedIds } from '#storage/sync/events.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import type { Timeline } from './delta.ts'
 import type { RoomAsk } from './from-database.ts'
@@ -20,7 +19,7 @@ export async function aggregatesOf(
   const events = asks.flatMap(({ room }, i) =>
     (timelines[i]?.events ?? []).map(({ event }) => ({ roomNid: room.roomNid, eventId: event.eventId })),
   )
-  const related = await readRelatedIds(host.reads, events)
+  const related = await host.newest.related(events)
   const texts = new Map<string, string>()
   if (related.size === 0) return texts
   await Promise.all(

@@ -155,7 +155,6 @@ async function joinedRooms(
     )
     .map(emptyView)
   const views = [...told, ...extra, ...input.fresh]
-  await countUnread(user, viewer, views)
   const whole = views.filter((view) => isWhole(plan, view))
   await user.host.counts.load(
     whole.map(({ ask }) => ({
@@ -164,6 +163,8 @@ async function joinedRooms(
       heardTo: user.host.heardTo(ask.room.roomNid),
     })),
   )
+  // After that, for push rules depend on how many members there are.
+  await countUnread(user, viewer, views)
   const rooms = await Promise.all(
     views.map((view) => joinedRoom(user, options, view, { typing, accountData: input.accountData })),
   )

@@ -10,13 +10,12 @@ import {
   type ReceiptRow,
   readFacts,
   readReceipts,
-  readTimelines,
   readVisibilityChanges,
   type VisibilityChange,
 } from '#storage/sync/rooms.ts'
 import { rootsAt } from '#storage/rooms/rooms.ts'
 import { aggregatesOf } from './aggregates.ts'
-import { deltaOf, type EventEntry, isEventEntry, type RoomDelta, type Timeline } from './delta.ts'
+import { deltaOf, type EventEntry, type RoomDelta, type Timeline } from './delta.ts'
 import type { SyncHost } from './host.ts'
 import { presentEvents, previousOf, redactionsOf } from './present.ts'
 import type { UserRoom } from '#storage/sync/user-rooms.ts'
@@ -145,7 +144,7 @@ async function readRoomTimelines(
   asks: readonly RoomAsk[],
 ): Promise<readonly Timeline[]> {
   const limit = viewer.filter.timelineLimit
-  const visible = await visibilityOf(host, asks)
+  const visible = new Map<RoomAsk, (pos: number) => boolean>()
   const readings = asks.map((ask): Reading => ({ ask, found: [], upTo: ask.upTo, done: false }))
   let page = viewer.filter.timeline === wantsAll ? limit + 1 : Math.max(filteredPage, limit + 1)
   for (let pages = 0; pages < maxPages; pages++) {
@@ -157,9 +156,16 @@ async function readRoomTimelines(
       upTo: reading.upTo,
       limit: page,
     }))
-    const rows = await readTimelines(host.reads, ranges)
+    const pagesOfRooms = await host.newest.timelines(ranges)
+    const pageOf = ({ room }: RoomAsk): readonly EventEntry[] => pagesOfRooms.get(room.roomNid) ?? []
+    const hidden = open.filter(({ ask }) => !visible.has(ask) && mayHide(ask, pageOf(ask)))
+    await addVisibility(
+      host,
+      hidden.map(({ ask }) => ask),
+      visible,
+    )
     for (const reading of open) {
-      const entries = (rows.get(reading.ask.room.roomNid) ?? []).filter(isEventEntry)
+      const entries = pageOf(reading.ask)
       take(
         reading,
         entries,
@@ -201,31 +207,35 @@ export function wants(host: SyncHost, viewer: Viewer, { event, roomId }: EventEn
   })
 }
 
-/** For each ask in which history matters: whether the user may see an event at a position. */
-async function visibilityOf(
+/** Whether any of the events came while the user was not in the room: what comes while he is, he may see. */
+function mayHide(ask: RoomAsk, [oldest]: readonly EventEntry[]): boolean {
+  if (ask.mode === 'steady' || oldest === undefined) return false
+  return ask.mode === 'left' || oldest.pos < ask.room.changedAt(ask.upTo)
+}
+
+/** Adds for each ask whether the user may see an event at a position. */
+async function addVisibility(
   host: SyncHost,
   asks: readonly RoomAsk[],
-): Promise<ReadonlyMap<RoomAsk, (pos: number) => boolean>> {
-  const concerned = asks.filter((ask) => ask.mode !== 'steady')
+  visible: Map<RoomAsk, (pos: number) => boolean>,
+): Promise<void> {
   const changes = await readVisibilityChanges(
     host.reads,
-    concerned.map(({ room }) => room.roomNid),
+    asks.map(({ room }) => room.roomNid),
   )
-  return new Map(
-    concerned.map((ask) => {
-      const transitions = {
-        visibility: (changes.get(ask.room.roomNid) ?? []).map(({ pos, value }: VisibilityChange) => ({
-          at: [pos, 0] as const,
-          value,
-        })),
-        membership: ask.room.changes.map(({ pos, membership }) => ({
-          at: [pos, 0] as const,
-          value: membership,
-        })),
-      }
-      return [ask, (pos: number) => maySee(factsAt(transitions, [pos, 0]), ask, pos)]
-    }),
-  )
+  for (const ask of asks) {
+    const transitions = {
+      visibility: (changes.get(ask.room.roomNid) ?? []).map(({ pos, value }: VisibilityChange) => ({
+        at: [pos, 0] as const,
+        value,
+      })),
+      membership: ask.room.changes.map(({ pos, membership }) => ({
+        at: [pos, 0] as const,
+        value: membership,
+      })),
+    }
+    visible.set(ask, (pos: number) => maySee(factsAt(transitions, [pos, 0]), ask, pos))
+  }
 }
 
 function maySee(facts: VisibilityFacts, ask: RoomAsk, pos: number): boolean {

@@ -3,8 +3,11 @@
  * what the feed hands on and tells exactly those users whom it concerns.
  */
 
+import type { NodeId } from '#protocol/state/trie-node.ts'
 import type { LogEntry } from '#storage/entry.ts'
 import type { Reads } from '#storage/reads.ts'
+import { type RoomAt, rootsAt } from '#storage/rooms/rooms.ts'
+import { Gatherer } from '#storage/sync/gatherer.ts'
 import type { Heads } from '#storage/sync/heads.ts'
 import { StateViews } from '#storage/sync/state.ts'
 import type { LogFeed } from '../../follow/feed.ts'
@@ -12,6 +15,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { EphemeralEvent } from '../../runtime/contract.ts'
 import { RoomCounts } from './counts.ts'
 import { Fragments } from './fragments.ts'
+import { NewestEvents } from './newest-events.ts'
 import { Notifications } from './notifications.ts'
 import { FilterCache } from './request.ts'
 import { RoomInfos } from './room-infos.ts'
@@ -50,7 +54,10 @@ export class SyncHost implements Disposable {
   readonly clock: Clock
   readonly rooms: RoomInfos
   readonly states: StateViews
+  /** The root of a room's state at a position. */
+  readonly roots: Gatherer<RoomAt, NodeId>
   readonly counts: RoomCounts
+  readonly newest: NewestEvents
   readonly texts = new EventTexts()
   readonly filters = new FilterCache()
   readonly notifications: Notifications
@@ -66,7 +73,12 @@ export class SyncHost implements Disposable {
     this.clock = options.clock
     this.rooms = new RoomInfos(options.reads)
     this.states = new StateViews(options.reads, (roomNid) => this.hears(roomNid))
+    this.roots = new Gatherer(async (places) => {
+      const roots = await rootsAt(options.reads, places)
+      return new Map(places.flatMap((place, i) => (roots[i] === undefined ? [] : [[place, roots[i]]])))
+    })
     this.counts = new RoomCounts(options.reads)
+    this.newest = new NewestEvents(options.reads, (roomNid) => this.heardTo(roomNid))
     this.notifications = new Notifications(this)
     this.fragments = new Fragments(this)
     this.#unhook = [
@@ -128,6 +140,8 @@ export class SyncHost implements Disposable {
   #forgetRoom(roomNid: number): void {
     this.states.forgetEvents(roomNid)
     this.counts.forget(roomNid)
+    this.newest.forget(roomNid)
+    this.notifications.forget(roomNid)
   }
 
   #onEntries(shard: number, entries: readonly LogEntry[]): void {
@@ -139,7 +153,11 @@ export class SyncHost implements Disposable {
   #tell(entry: LogEntry, woken: Set<SyncListener>): void {
     if (entry.roomNid !== undefined) {
       if (entry.membership !== undefined) this.counts.changed(entry.roomNid, entry.pos)
-      if (entry.event?.type === 'm.room.redaction') this.states.forgetEvents(entry.roomNid)
+      if (entry.kind === 'event') this.newest.forget(entry.roomNid)
+      if (entry.event?.type === 'm.room.redaction') {
+        this.states.forgetEvents(entry.roomNid)
+        this.notifications.forget(entry.roomNid)
+      }
     }
     // First the user himself: what a row makes of him decides what rooms he is told of.
     const user = entry.userId === undefined ? undefined : this.#users.get(entry.userId)

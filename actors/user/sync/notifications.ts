@@ -25,6 +25,7 @@ const powerKeys = [
 
 /** So many events stay ready: what the users of a busy host read in the same minutes. */
 const maxPrepared = 10_000
+const maxRooms = 5000
 
 interface Prepared {
   /** A redaction changes what there is to count. */
@@ -32,10 +33,18 @@ interface Prepared {
   readonly counted: CountedEvent | Promise<CountedEvent>
 }
 
+/** Who may do what in a room, by the root of its state. */
+interface Powers {
+  readonly root: string
+  power: PowerLevels | Promise<PowerLevels>
+}
+
 export class Notifications {
   readonly #host: SyncHost
   /** By event number, the oldest first: each user's sync reads the events anew, so their objects differ. */
   readonly #prepared = new Map<number, Prepared>()
+  /** By room number, of the state that was asked for last: most events change none. */
+  readonly #latest = new Map<number, Powers>()
   /** By the event that sets them; those of a room without one are not worth keeping. */
   readonly #power = new WeakMap<StoredEvent, PowerLevels>()
 
@@ -43,27 +52,42 @@ export class Notifications {
     this.#host = host
   }
 
-  /** The event ready to be evaluated; a promise only the first time that anybody on this host asks. */
+  /** Events of the room's state may have been redacted. */
+  forget(roomNid: number): void {
+    this.#latest.delete(roomNid)
+  }
+
+  /** The event ready to be evaluated; a promise only where something has to be looked up for it. */
   prepare(entry: LogEntry, event: StoredEvent, room: Room): CountedEvent | Promise<CountedEvent> {
     const { nid, redactedBy } = event
     const known = this.#prepared.get(nid)
     if (known !== undefined && known.redactedBy === redactedBy) return known.counted
-    const preparing = this.#prepare(entry, event, room).then(
-      (counted) => {
-        this.#prepared.set(nid, { redactedBy, counted })
-        return counted
+    const counted = this.#prepare(entry, event, room)
+    this.#prepared.set(nid, { redactedBy, counted })
+    if (this.#prepared.size > maxPrepared) dropOldest(this.#prepared, maxPrepared / 10)
+    if (!(counted instanceof Promise)) return counted
+    return counted.then(
+      (done) => {
+        this.#prepared.set(nid, { redactedBy, counted: done })
+        return done
       },
       (error: unknown) => {
         this.#prepared.delete(nid)
         throw error
       },
     )
-    this.#prepared.set(nid, { redactedBy, counted: preparing })
-    if (this.#prepared.size > maxPrepared) dropOldest(this.#prepared, maxPrepared / 10)
-    return preparing
   }
 
-  async #prepare(entry: LogEntry, event: StoredEvent, room: Room): Promise<CountedEvent> {
+  #prepare(entry: LogEntry, event: StoredEvent, room: Room): CountedEvent | Promise<CountedEvent> {
+    const { roomNid } = room
+    const members = this.#host.counts.about({ roomNid, pos: entry.pos, heardTo: this.#host.heardTo(roomNid) })
+    const power = this.#powerAt(room, entry.stateRoot)
+    return members instanceof Promise || power instanceof Promise
+      ? Promise.all([members, power]).then(([m, p]) => this.#counted(event, room, m.joined, p))
+      : this.#counted(event, room, members.joined, power)
+  }
+
+  #counted(event: StoredEvent, room: Room, memberCount: number, power: PowerLevels): CountedEvent {
     const content = this.#host.texts.content(event)
     const pushEvent = {
       type: event.type,
@@ -73,24 +97,32 @@ export class Notifications {
       room_id: room.roomId,
       event_id: event.eventId,
     }
-    // Only the event itself is looked at: what an edit or a reaction points to has been counted in its own thread.
-    const thread = threadRootOf(content, () => undefined) ?? mainThread
-    return { prepared: prepareEvent(pushEvent, await this.#pushRoom(entry, event, room)), thread }
-  }
-
-  async #pushRoom(entry: LogEntry, event: StoredEvent, room: Room): Promise<PushRoom> {
-    const { counts, states } = this.#host
-    const place = { roomNid: room.roomNid, pos: entry.pos, heardTo: this.#host.heardTo(room.roomNid) }
-    const [members, [levels, create]] = await Promise.all([
-      counts.about(place),
-      entry.stateRoot === undefined ? [] : states.getMany(room.roomNid, entry.stateRoot, powerKeys),
-    ])
-    const power = this.#powerOf(room, levels, create)
-    return {
-      memberCount: members.joined,
+    const pushRoom: PushRoom = {
+      memberCount,
       senderPower: power.userLevel(event.sender),
       notificationPower: (key) => power.notificationLevel(key),
     }
+    // Only the event itself is looked at: what an edit or a reaction points to has been counted in its own thread.
+    const thread = threadRootOf(content, () => undefined) ?? mainThread
+    return { prepared: prepareEvent(pushEvent, pushRoom), thread }
+  }
+
+  #powerAt(room: Room, root: string | undefined): PowerLevels | Promise<PowerLevels> {
+    if (root === undefined) return this.#powerOf(room, undefined, undefined)
+    const known = this.#latest.get(room.roomNid)
+    if (known?.root === root) return known.power
+    const reading = this.#host.states
+      .getMany(room.roomNid, root, powerKeys)
+      .then(([levels, create]) => this.#powerOf(room, levels, create))
+    const powers: Powers = { root, power: reading }
+    reading.then(
+      (power) => (powers.power = power),
+      () => this.forget(room.roomNid),
+    )
+    if (!this.#host.hears(room.roomNid)) return reading
+    if (this.#latest.size >= maxRooms) this.#latest.clear()
+    this.#latest.set(room.roomNid, powers)
+    return reading
   }
 
   #powerOf(room: Room, levels: StoredEvent | undefined, create: StoredEvent | undefined): PowerLevels {

@@ -3,7 +3,6 @@
 import type { Unsigned } from '#protocol/events/present.ts'
 import type { Membership } from '#storage/log-kinds.ts'
 import { readEventsByNid } from '#storage/rooms/events.ts'
-import { rootsAt } from '#storage/rooms/rooms.ts'
 import type { StoredEvent } from '#storage/entry.ts'
 import { type EventEntry } from './delta.ts'
 import { deviceKeyOf } from './viewer.ts'
@@ -78,11 +77,9 @@ export async function previousOf(
 ): Promise<ReadonlyMap<number, Previous>> {
   const changes = events.filter(({ event }) => event.stateKey !== undefined)
   if (changes.length === 0) return new Map()
-  const places = changes.map((entry) => ({ roomNid: room.roomNid, pos: entry.pos - 1 }))
-  const roots = await rootsAt(host.reads, places)
   const found = await Promise.all(
-    changes.map(async ({ event }, i) => {
-      const root = roots[i]
+    changes.map(async ({ event, pos }) => {
+      const root = await host.roots.get({ roomNid: room.roomNid, pos: pos - 1 })
       const before =
         root === undefined || event.stateKey === undefined
           ? undefined

@@ -3,8 +3,10 @@ import { test } from 'node:test'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { parseUserId } from '#protocol/ids/user-id.ts'
 import { compileRules } from '#protocol/push/evaluate.ts'
+import type { Reads } from '#storage/reads.ts'
 import { UserRoom } from '#storage/sync/user-rooms.ts'
 import type { SyncHost } from './host.ts'
+import { NewestEvents } from './newest-events.ts'
 import { UnreadCounts } from './unread.ts'
 
 /** Remembers from where events were asked for; `during` runs while Postgres is asked for the first time. */
@@ -20,8 +22,10 @@ function hostAsking(during: () => void): { host: SyncHost; askedAfter: number[] 
     }
     return Promise.resolve([])
   }
-  // The cast is sound: nothing else of a host is used here.
-  return { host: { reads: { sql } } as unknown as SyncHost, askedAfter }
+  // The casts are sound: nothing else of a client and of a host is used here.
+  const reads = { sql } as unknown as Reads
+  const newest = new NewestEvents(reads, () => -1)
+  return { host: { reads, newest } as unknown as SyncHost, askedAfter }
 }
 
 test('who leaves and comes back while a room is being counted is counted from when he came back', async () => {

@@ -8,7 +8,7 @@ import { stringField, type JsonValue, isJsonObject } from '#protocol/json/types.
 import { type CompiledRuleset, evaluate } from '#protocol/push/evaluate.ts'
 import type { UserId } from '#protocol/ids/user-id.ts'
 import type { StoredEvent } from '#storage/entry.ts'
-import { readEventsToCount, readOwnReceipts, type ReceiptRow } from '#storage/sync/rooms.ts'
+import { readOwnReceipts, type ReceiptRow } from '#storage/sync/rooms.ts'
 import { readNewestEventsBegin, readUnreadMarks, type UnreadMark } from '#storage/sync/unread.ts'
 import type { EventEntry, ReceiptBody } from './delta.ts'
 import { isEventEntry } from './delta.ts'
@@ -62,7 +62,16 @@ interface Sums {
   readonly threads: Map<string, Tally>
 }
 
+/** A room that has to be counted up to a position. */
+interface Behind {
+  readonly room: UserRoom
+  readonly upTo: number
+  readonly unread: RoomUnread
+}
+
 const pageSize = 500
+/** Each with up to a page of events, which are in memory together. */
+const roomsAtOnce = 50
 /** More than this is not counted on: nobody reads the difference between a thousand and two. */
 const maxNotes = 2000
 /** So many are left when there are more. */
@@ -88,10 +97,17 @@ export class UnreadCounts {
     rules: CompiledRuleset,
   ): Promise<void> {
     await this.#begin(rooms.filter(({ room, upTo }) => this.#known(room, upTo) === undefined))
-    let behind = rooms.flatMap(({ room, upTo }) => {
+    const behind = rooms.flatMap(({ room, upTo }) => {
       const unread = this.#known(room, upTo)
       return unread === undefined || unread.upTo >= upTo ? [] : [{ room, upTo, unread }]
     })
+    for (let from = 0; from < behind.length; from += roomsAtOnce)
+      await this.#countOn(behind.slice(from, from + roomsAtOnce), rules)
+  }
+
+  /** All rooms at once, so that what has to be looked up for them is looked up together. */
+  async #countOn(rooms: readonly Behind[], rules: CompiledRuleset): Promise<void> {
+    let behind = rooms
     while (behind.length > 0) {
       const ranges = behind.map(({ room, upTo, unread }) => ({
         roomNid: room.roomNid,
@@ -99,15 +115,12 @@ export class UnreadCounts {
         upTo,
         limit: pageSize,
       }))
-      const pages = await readEventsToCount(this.#host.reads, ranges)
-      const still: typeof behind = []
-      for (const each of behind) {
-        const page = pages.get(each.room.roomNid) ?? []
-        await this.#count(each.unread, page.filter(isEventEntry), rules)
-        if (page.length === pageSize) still.push(each)
-        else each.unread.upTo = Math.max(each.unread.upTo, each.upTo)
-      }
-      behind = still
+      const pages = await this.#host.newest.toCount(ranges)
+      const pageOf = ({ room }: Behind): readonly EventEntry[] => pages.get(room.roomNid) ?? []
+      await Promise.all(behind.map(async (each) => this.#count(each.unread, pageOf(each), rules)))
+      const isDone = (each: Behind): boolean => pageOf(each).length < pageSize
+      for (const { unread, upTo } of behind.filter(isDone)) this.#reached(unread, upTo)
+      behind = behind.filter((each) => !isDone(each))
     }
   }
 

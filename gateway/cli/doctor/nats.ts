@@ -1,44 +1,52 @@
 /** The NATS servers, each for itself, and what this process may do there. */
 
-import { createConnection } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { type Bus, BusError } from '#actors/bus/bus.ts'
-import { connectNatsBus } from '#actors/bus/nats.ts'
 import { parseNatsUrl } from '#actors/bus/nats-url.ts'
 import { ownershipSubject, statusSubject } from '#actors/bus/subjects.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import type { Config } from '../../config/schema.ts'
+import { endOfFile, endOfServed, validityFinding } from './certificate.ts'
 import { bytesInWords, type Finding, problem, reasonOf, warning, well } from './finding.ts'
 
 const area = 'NATS'
+const certificateArea = 'NATS certificate'
 const answerMs = 3_000
 /** Smaller messages than these would be cut into very many parts. */
 const leastPayload = 64 * 1024
 const oldestVersion = [2, 10] as const
 const slowMs = 50
 
-export async function examineNats(config: Config): Promise<Finding[]> {
+export async function examineNats(config: Config, nowMs = systemClock.now()): Promise<Finding[]> {
   const { natsUrls } = config
   if (natsUrls === undefined || natsUrls.length === 0) {
     return [well(area, 'not set: this process is alone, and needs none')]
   }
   const url = natsUrls.join(',')
   const { servers } = parseNatsUrl(url)
-  const [greetings, permissions] = await Promise.all([
-    Promise.all(servers.map((server) => examineServer(server))),
+  const [greetings, own, permissions] = await Promise.all([
+    Promise.all(servers.map((server) => examineServer(server, nowMs))),
+    examineOwnCertificate(config, nowMs),
     examinePermissions(url, config),
   ])
-  return [...greetings.flat(), ...permissions]
+  return [...greetings.flat(), ...own, ...permissions]
 }
 
 /** The line with which a server greets, as far as it is of interest. */
 interface Greeting {
   readonly version: string
   readonly max_payload: number
+  /** It speaks TLS after the greeting. */
+  readonly tls_available?: boolean
+  readonly tls_required?: boolean
 }
 
-async function examineServer(server: string): Promise<Finding[]> {
+async function examineServer(server: string, nowMs: number): Promise<Finding[]> {
   try {
-    return greetingFindings(server, await greeting(server))
+    const told = await greeting(server)
+    const speaksTls = told.tls_available === true || told.tls_required === true
+    const certificate = speaksTls ? [await examineCertificate(server, nowMs)] : []
+    return [...greetingFindings(server, told), ...certificate]
   } catch (error) {
     return [
       problem(
@@ -74,25 +82,62 @@ function greetingFindings(server: string, { version, max_payload: payload }: Gre
   return findings
 }
 
-function greeting(server: string): Promise<Greeting> {
-  const { promise, resolve, reject } = Promise.withResolvers<Greeting>()
+/** The certificate that a server shows after its greeting. */
+async function examineCertificate(server: string, nowMs: number): Promise<Finding> {
+  const remedy = 'Renew it and reload nats-server (nats-server --signal reload), one node after the other.'
+  try {
+    const endMs = await endOfServed({ ...addressOf(server), before: greetingOn, limitMs: answerMs })
+    return validityFinding(certificateArea, { of: server, endMs, remedy }, nowMs)
+  } catch (error) {
+    return problem(certificateArea, `none of ${server} could be seen: ${reasonOf(error)}`, remedy)
+  }
+}
+
+/** That by which this process shows who it is, if there is one. */
+async function examineOwnCertificate({ natsCert }: Config, nowMs: number): Promise<Finding[]> {
+  if (natsCert === undefined) return []
+  const remedy = 'Renew the file that TROUPE_NATS_CERT names, and restart the processes one after the other.'
+  try {
+    const endMs = await endOfFile(natsCert)
+    return [validityFinding(certificateArea, { of: 'this process', endMs, remedy }, nowMs)]
+  } catch (error) {
+    return [problem(certificateArea, `that in ${natsCert} cannot be read: ${reasonOf(error)}`, remedy)]
+  }
+}
+
+function addressOf(server: string): { readonly host: string; readonly port: number } {
   const { hostname, port } = new URL(`nats://${server}`)
-  const socket = createConnection({ host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) })
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+}
+
+async function greeting(server: string): Promise<Greeting> {
+  const socket = createConnection(addressOf(server))
+  try {
+    return await greetingOn(socket)
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** Reads it and leaves the connection open. */
+function greetingOn(socket: Socket): Promise<Greeting> {
+  const { promise, resolve, reject } = Promise.withResolvers<Greeting>()
   const timer = systemClock.after(answerMs, () => reject(new Error(`no greeting in ${answerMs} ms`)))
   let text = ''
-  socket.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk
+  const read = (chunk: Buffer): void => {
+    text += chunk.toString()
     if (!text.includes('\r\n') && text.length < 64 * 1024) return
     const [, json] = /^INFO (\{.*\})\s*\r\n/.exec(text) ?? []
     if (json === undefined) return reject(new Error('what answers is not a NATS server'))
     // The cast states what every NATS server greets with.
     resolve(JSON.parse(json) as Greeting)
-  })
+  }
+  socket.on('data', read)
   socket.on('error', reject)
   socket.on('close', () => reject(new Error('the connection was closed')))
   return promise.finally(() => {
     timer.cancel()
-    socket.destroy()
+    socket.off('data', read)
   })
 }
 
@@ -106,6 +151,7 @@ async function examinePermissions(url: string, config: Config): Promise<Finding[
     random: systemRandom,
     waitMs: answerMs,
   }
+  const { connectNatsBus } = await import('#actors/bus/nats.ts')
   await using bus = await connectNatsBus(options)
   if (!bus.healthy) {
     return [

@@ -1,11 +1,10 @@
 /** How the server is reached from outside: its public URL, the certificate there, and what well-known tells clients. */
 
-import { isIP } from 'node:net'
-import { connect } from 'node:tls'
 import { parseJson } from '#protocol/json/parse.ts'
 import { publicUrl } from '../../config/public-url.ts'
 import type { Config } from '../../config/schema.ts'
 import { localUrl } from '../look.ts'
+import { endOfServed, validityFinding } from './certificate.ts'
 import { type Finding, problem, reasonOf, warning, well } from './finding.ts'
 
 const urlArea = 'public URL'
@@ -13,8 +12,6 @@ const wellKnownArea = 'well-known'
 const certificateArea = 'certificate'
 const gatewayArea = 'gateway'
 const answerMs = 5_000
-const dayMs = 86_400_000
-const renewBeforeDays = 14
 
 export async function examineNetwork(config: Config, nowMs: number): Promise<Finding[]> {
   const parts = [
@@ -128,30 +125,16 @@ async function examineCertificate({ publicUrl: url }: Config, nowMs: number): Pr
   }
 }
 
-export function certificateFinding(host: string, endMs: number, nowMs: number): Finding {
-  const days = Math.floor((endMs - nowMs) / dayMs)
+export function certificateFinding(of: string, endMs: number, nowMs: number): Finding {
   const remedy = 'Renew it; most proxies can do so by themselves (ACME).'
-  if (days < 0) return problem(certificateArea, `that of ${host} expired ${-days} days ago`, remedy)
-  if (days < renewBeforeDays)
-    return warning(certificateArea, `that of ${host} expires in ${days} days`, remedy)
-  return well(certificateArea, `that of ${host} is valid for ${days} days`)
+  return validityFinding(certificateArea, { of, endMs, remedy }, nowMs)
 }
 
-/** Epoch milliseconds at which the certificate ends, whether it is trusted or not: trust is what the requests above find out. */
+/** Whether it is trusted is what the requests above find out. */
 function certificateEnd(url: string): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
   const { hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
-  const options = {
-    host,
-    port: Number(port || 443),
-    rejectUnauthorized: false,
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-  }
-  const socket = connect(options, () => resolve(Date.parse(socket.getPeerCertificate().valid_to)))
-  socket.setTimeout(answerMs, () => reject(new Error(`no answer in ${answerMs} ms`)))
-  socket.on('error', reject)
-  return promise.finally(() => socket.destroy())
+  return endOfServed({ host, port: Number(port || 443), limitMs: answerMs })
 }
 
 /** Names with a dot that are no addresses: only those have a well-known document. */

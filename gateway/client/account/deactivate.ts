@@ -28,7 +28,8 @@ export const endpoint = defineEndpoint({
     const demand = passwordDemand('POST /_matrix/client/v3/account/deactivate', requester)
     const unfinished = await interact(context, demand)
     if (unfinished !== undefined) return unfinished
-    await ask.ask('user', requester.userId, 'deactivate', { erase: body.erase === true }, { traceId })
+    const request = { erase: body.erase === true, askedFrom: requester.deviceId }
+    await ask.ask('user', requester.userId, 'deactivate', request, { traceId })
     context.endSessions(requester.userId, 'all')
     await spread(context, requester.userId, traceId)
     // This server binds no third-party identifiers, so there is none to be unbound.

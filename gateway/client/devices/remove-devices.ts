@@ -16,7 +16,8 @@ export async function removeDevices(
   const { ask, requester, traceId } = context
   const unfinished = await interact(context, passwordDemand(operation, requester))
   if (unfinished !== undefined) return unfinished
-  await ask.ask('user', requester.userId, 'deleteDevices', { deviceIds }, { traceId })
+  const request = { deviceIds, askedFrom: requester.deviceId }
+  await ask.ask('user', requester.userId, 'deleteDevices', request, { traceId })
   context.endSessions(requester.userId, deviceIds)
   await spread(context, requester.userId, traceId)
   return {}

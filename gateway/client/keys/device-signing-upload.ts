@@ -49,6 +49,7 @@ export const endpoint = defineEndpoint({
       if (unfinished !== undefined) return unfinished
     }
     const request = {
+      askedFrom: requester.deviceId,
       ...(given.master === undefined ? {} : { master: given.master }),
       ...(given.self_signing === undefined ? {} : { selfSigning: given.self_signing }),
       ...(given.user_signing === undefined ? {} : { userSigning: given.user_signing }),

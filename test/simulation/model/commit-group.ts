@@ -17,6 +17,9 @@ export class ContentError extends Error {
   override readonly name = 'ContentError'
 }
 
+/** What contains this is refused, as Postgres refuses what nobody has thought of: SQLSTATE of class 22 or 54. */
+export const unstorable = 'cannot be stored'
+
 interface Part {
   readonly s: number
   readonly e: number
@@ -70,15 +73,17 @@ function checkConstraints(tables: Tables, args: CommitArguments, runs: readonly 
   for (const row of runs.flat())
     for (const value of Object.values(row))
       // SQLSTATE 22P05: no text holds U+0000.
-      if (typeof value === 'string' && value.includes('\u0000'))
+      if (typeof value === 'string' && (value.includes('\u0000') || value.includes(unstorable)))
         throw new ContentError('untranslatable_character')
   const keys = (JSON.parse(args.log) as Row[]).flatMap((row) => row['txn_key'] ?? [])
   if (new Set(keys).size < keys.length)
     throw new ContentError('log_txn: a transaction key twice in one group')
+  const ownIds = new Map<string, unknown>()
   for (const [i, kind] of args.kinds.entries()) {
     for (const row of runs[i] ?? []) {
       const id = String(row['event_id'])
-      const known = kind === 'event' ? tables.eventIds.get(id) : undefined
+      const known =
+        kind === 'event' ? (tables.eventIds.get(id) ?? ownIds.getOrInsert(id, row['event_nid'])) : undefined
       if (known !== undefined && known !== row['event_nid'])
         throw new ContentError(`event_event_id_key: ${id}`)
       const room = kind === 'room' ? tables.roomIds.get(String(row['room_id'])) : undefined

@@ -3,6 +3,7 @@
  * holds; who may reach it, and what goes wrong on the way, is in `server.ts`.
  */
 
+import type { HostCondition } from '#storage/cluster/leases.ts'
 import type { WriteKind } from '#storage/writes.ts'
 
 /** A row of the log; ids of state nodes and transaction keys as base64url. */
@@ -37,6 +38,7 @@ export interface HostRecord {
   readonly version: string
   readonly roles: string
   readonly weight?: number | undefined
+  condition?: HostCondition | undefined
   draining: boolean
   /** By the database's clock, milliseconds. */
   expiresAtMs: number

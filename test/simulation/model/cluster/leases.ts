@@ -12,14 +12,16 @@ export const registerHost: typeof real.registerHost = (session, host) =>
     server.change((tables) => tables.hosts.set(host.hostId, { ...host, draining: false, expiresAtMs }))
   })
 
-export const renewHost: typeof real.renewHost = (session, hostId) =>
+export const renewHost: typeof real.renewHost = (session, hostId, condition) =>
   asked(session, (now, server) => {
     const host = now.hosts.get(hostId)
     if (host === undefined || host.expiresAtMs <= server.nowMs) return false
     const expiresAtMs = server.nowMs + leaseMs
     server.change((tables) => {
       const renewed = tables.hosts.get(hostId)
-      if (renewed !== undefined) renewed.expiresAtMs = expiresAtMs
+      if (renewed === undefined) return
+      renewed.expiresAtMs = expiresAtMs
+      renewed.condition = condition
     })
     if (server.locks.get(hostId)?.isOpen !== true) server.locks.set(hostId, access(session).connection)
     return true

@@ -25,6 +25,7 @@ export const claimShards: typeof real.claimShards = (session, hostId, seen) =>
       const row = now.shards[shard]
       return row?.epoch === epoch && (row.owner === undefined || server.isHostDead(now, row.owner))
     })
+    server.noteClaims(free.map(({ shard }) => shard))
     server.change((tables) => {
       for (const { shard, epoch } of free) tables.shards[shard] = { epoch: epoch + 1, owner: hostId }
     })
