@@ -2,8 +2,10 @@
  * Run N2: each fault of the table in a cluster of its own while people talk, as often as wished, with what was required and what was measured.
  *
  *   npm run nemesis -- [--only F1,F2] [--repeats N] [--whole] [--seed N]
+ *   npm run nemesis -- --minutes 40 [--seed N]
  *
- * Without `--whole` each fault is done a few times; all together take about six minutes. Exit code 1 when something was not as required.
+ * Without `--whole` each fault is done a few times. With `--minutes` all faults come at random for so long. It says how long it will take.
+ * Exit code 1 when something was not as required.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,14 +15,19 @@ import { aboveBounds, doubledIn, lostIn, tableOf, type Outcome } from './report.
 import type { Scenario } from './scenario.ts'
 import { busScenarios } from './scenarios/bus.ts'
 import { databaseScenarios } from './scenarios/database.ts'
+import { drainScenarios } from './scenarios/drains.ts'
 import { failoverScenarios } from './scenarios/failover.ts'
 import { gatewayScenarios } from './scenarios/gateways.ts'
 import { hostScenarios } from './scenarios/hosts.ts'
+import { insideScenarios } from './scenarios/inside.ts'
+import { siegeOf } from './scenarios/siege.ts'
 import { startStage } from './stage.ts'
 import { faultsPrinted } from './vitals.ts'
 
 const scenarios: readonly Scenario[] = [
   ...hostScenarios,
+  ...drainScenarios,
+  ...insideScenarios,
   ...busScenarios,
   ...databaseScenarios,
   ...gatewayScenarios,
@@ -79,7 +86,7 @@ function aborted(): Promise<never> {
 async function playOrSay(scenario: Scenario, run: Run): Promise<Outcome> {
   const nothing = { scenario, costs: [], told: {}, acknowledged: 0, lost: 0, doubled: 0 }
   const missing = scenario.missing?.()
-  if (missing !== undefined) return { ...nothing, told: { notes: [`not run: ${missing}`] }, wrong: [] }
+  if (missing !== undefined) return { ...nothing, wrong: [], notRun: missing }
   try {
     return await play(scenario, run)
   } catch (error) {
@@ -93,37 +100,79 @@ function chainOf(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${chainOf(error.cause)}`
 }
 
-async function main(): Promise<number> {
+interface Wanted {
+  readonly scenarios: readonly Scenario[]
+  readonly run: Run
+}
+
+/** What the command line asks for; undefined, and it is said why, where that cannot be. */
+function wantedOf(args: readonly string[]): Wanted | undefined {
   const { values } = parseArgs({
+    args: [...args],
     options: {
       only: { type: 'string' },
       repeats: { type: 'string' },
+      minutes: { type: 'string' },
       whole: { type: 'boolean', default: false },
       seed: { type: 'string' },
     },
   })
-  const wanted = values.only?.split(',')
-  const unknown = wanted?.filter((id) => !scenarios.some((scenario) => scenario.id === id)) ?? []
+  const ids = values.only?.split(',')
+  const unknown = ids?.filter((id) => !scenarios.some((scenario) => scenario.id === id)) ?? []
   if (unknown.length > 0) {
     tell(`There is no ${unknown.join(', ')}; there are ${scenarios.map(({ id }) => id).join(', ')}.`)
-    return 2
+    return undefined
   }
-  const run: Run = {
-    seed: values.seed === undefined ? seedOfRun() : Number(values.seed),
-    repeats: (scenario) =>
-      values.repeats === undefined ? scenario.repeats[values.whole ? 1 : 0] : Number(values.repeats),
+  const minutes = Number(values.minutes ?? 0)
+  if (!(minutes >= 0)) {
+    tell('--minutes takes a number.')
+    return undefined
   }
-  tell(`seed ${run.seed}`)
+  const repeats = (scenario: Scenario): number =>
+    values.repeats === undefined ? scenario.repeats[values.whole ? 1 : 0] : Number(values.repeats)
+  return {
+    scenarios:
+      minutes > 0 ? [siegeOf(minutes)] : scenarios.filter(({ id }) => ids === undefined || ids.includes(id)),
+    run: { seed: values.seed === undefined ? seedOfRun() : Number(values.seed), repeats },
+  }
+}
+
+const stageSeconds = 10
+const usualSeconds = 15
+
+/** Seconds that scenarios are expected to take. */
+function estimateOf(list: readonly Scenario[], { repeats }: Run): number {
+  return list
+    .filter(({ missing }) => missing?.() === undefined)
+    .reduce((sum, one) => sum + stageSeconds + repeats(one) * (one.seconds ?? usualSeconds), 0)
+}
+
+function inMinutes(seconds: number): string {
+  return `${Math.max(1, Math.round(seconds / 60))} min`
+}
+
+async function main(): Promise<number> {
+  const wanted = wantedOf(process.argv.slice(2))
+  if (wanted === undefined) return 2
+  const { scenarios: list, run } = wanted
+  tell(`seed ${run.seed}; about ${inMinutes(estimateOf(list, run))}`)
+  const beganMs = performance.now()
   const outcomes: Outcome[] = []
-  for (const scenario of scenarios) {
-    if (ending.signal.aborted || (wanted !== undefined && !wanted.includes(scenario.id))) continue
-    tell(`${scenario.id}: ${scenario.fault}`)
+  for (const [n, scenario] of list.entries()) {
+    if (ending.signal.aborted) continue
+    const left = inMinutes(estimateOf(list.slice(n), run))
+    tell(`${scenario.id} (${n + 1} of ${list.length}, about ${left} left): ${scenario.fault}`)
+    const startMs = performance.now()
     const outcome = await playOrSay(scenario, run)
     outcomes.push(outcome)
     for (const finding of outcome.wrong.slice(0, 10)) tell(`  WRONG: ${finding}`)
+    tell(`  took ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
     await delay(pauseMs)
   }
+  tell(`all took ${inMinutes((performance.now() - beganMs) / 1000)}`)
   process.stdout.write(`\n${tableOf(outcomes)}\n\nSeed ${run.seed}.\n`)
+  for (const { scenario, notRun } of outcomes)
+    if (notRun !== undefined) tell(`${scenario.id} was not run: ${notRun}`)
   return outcomes.some((outcome) => outcome.wrong.length > 0) ? 1 : 0
 }
 

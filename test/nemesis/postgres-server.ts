@@ -19,6 +19,7 @@ import {
   socketPort,
   stopServer,
 } from '#storage/embedded/server.ts'
+import type { Binaries } from '#storage/embedded/binaries.ts'
 import type { ServerPlace } from '#storage/embedded/server.ts'
 
 const run = promisify(execFile)
@@ -90,19 +91,19 @@ export class PostgresServer implements AsyncDisposable {
     await sql.client`select pg_reload_conf()`
   }
 
-  /** Waits until somebody streams from it, synchronously if asked for. */
-  async followed(state: 'async' | 'sync'): Promise<void> {
+  /** Waits until so many stream from it, synchronously if asked for. */
+  async followed(state: 'async' | 'sync', count = 1): Promise<void> {
     await using sql = this.#open()
     await until(async () => {
       const rows = await sql.client<{ sync_state: string }[]>`
         select sync_state from pg_stat_replication where state = 'streaming'`
-      return rows.some((row) => state === 'async' || row.sync_state !== 'async')
+      return rows.filter((row) => state === 'async' || row.sync_state !== 'async').length >= count
     })
   }
 
   /** A copy of the disk as it is now, taken while the server runs. It is another server, not yet started. */
   async copy(): Promise<PostgresServer> {
-    const { place, root } = await makePlace()
+    const { place, root } = await makePlace(this.#place.binaries)
     await using sql = this.#open()
     await sql.client`select pg_backup_start('copy', true)`
     await rm(place.directory, { recursive: true, force: true })
@@ -133,6 +134,13 @@ export class PostgresServer implements AsyncDisposable {
     await rm(this.#place.directory, { recursive: true, force: true })
     await rm(this.#place.socketDirectory, { recursive: true, force: true })
     await rm(this.#root, { recursive: true, force: true })
+  }
+
+  /** Ends all connections to the database; there can be no others until it is made anew. */
+  async close(): Promise<void> {
+    await using sql = this.#open()
+    await sql.client.unsafe(`alter database ${databaseName} allow_connections false`)
+    await sql.client`select pg_terminate_backend(pid, ${waitMs}) from pg_stat_activity where datname = ${databaseName}`
   }
 
   /** Creates the empty database. */
@@ -176,9 +184,9 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** Starts a server with an empty database. Everything of it is gone when it is disposed. */
-export async function startPostgres(): Promise<PostgresServer> {
-  const { place, root } = await makePlace()
+/** Starts a server with an empty database. Everything of it is gone when it is disposed. `binaries`: absent, the embedded ones. */
+export async function startPostgres(binaries?: Binaries): Promise<PostgresServer> {
+  const { place, root } = await makePlace(binaries)
   await createCluster(place, () => {})
   const server = new PostgresServer(place, root)
   await server.start()
@@ -186,11 +194,15 @@ export async function startPostgres(): Promise<PostgresServer> {
   return server
 }
 
-async function makePlace(): Promise<{ place: ServerPlace; root: string }> {
+async function makePlace(binaries?: Binaries): Promise<{ place: ServerPlace; root: string }> {
   const root = await mkdtemp(join(tmpdir(), 'arena-pg-'))
   // The server may run as another user, who has to pass.
   await chmod(root, 0o711)
-  return { root, place: await findPlace(join(root, 'data'), settings) }
+  const place = await findPlace(join(root, 'data'), settings)
+  if (binaries === undefined || binaries.postgres === place.binaries.postgres) return { root, place }
+  // Older servers do not know this one.
+  const { io_method: _unknown, ...known } = place.settings
+  return { root, place: { ...place, binaries, settings: known } }
 }
 
 async function statOf(pid: string): Promise<{ command: string; state: string; parent: number }> {

@@ -12,8 +12,10 @@ export interface Outcome {
   readonly acknowledged: number
   readonly lost: number
   readonly doubled: number
-  /** Everything that is wrong, in words; nothing: it went as required. */
+  /** Everything that is wrong, in words; nothing: it went as required, if it was run. */
   readonly wrong: readonly Finding[]
+  /** Why it could not be run on this machine; absent: it was run. */
+  readonly notRun?: string
 }
 
 /** The value below which this share of the values lies. */
@@ -78,7 +80,8 @@ export function tableOf(outcomes: readonly Outcome[]): string {
   return [line(heads), line(heads.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-function rowOf({ scenario, costs, told, acknowledged, lost, doubled, wrong }: Outcome): string[] {
+function rowOf(outcome: Outcome): string[] {
+  const { scenario, costs, acknowledged, lost, doubled } = outcome
   const recoveries = costs.map((cost) => cost.recoveryMs)
   const failed = costs.reduce((sum, cost) => sum + cost.failed, 0)
   const refusal = Math.max(0, ...costs.map((cost) => cost.refusalMs))
@@ -97,11 +100,16 @@ function rowOf({ scenario, costs, told, acknowledged, lost, doubled, wrong }: Ou
     String(acknowledged),
     String(lost),
     String(doubled),
-    [
-      wrong.length === 0 ? 'as required' : `**${wrong.slice(0, 3).join('; ')}**`,
-      ...(told.notes ?? []).slice(-4),
-    ].join('; '),
+    wordsOf(outcome),
   ]
+}
+
+function wordsOf({ told, wrong, notRun }: Outcome): string {
+  if (notRun !== undefined) return `not run: ${notRun}`
+  return [
+    wrong.length === 0 ? 'as required' : `**${wrong.slice(0, 3).join('; ')}**`,
+    ...(told.notes ?? []).slice(-4),
+  ].join('; ')
 }
 
 function seconds(ms: number): string {

@@ -14,7 +14,9 @@ export interface Scenario {
   readonly bounds: Bounds
   /** How often the fault is done in a short run and in a whole one. */
   readonly repeats: readonly [number, number]
-  readonly stage?: Pick<StageOptions, 'onlyTalk' | 'env'>
+  /** About how long one of them takes, seconds, to say how long a run will take; absent: 15. */
+  readonly seconds?: number
+  readonly stage?: Omit<StageOptions, 'seed' | 'tell'>
   /** Why it cannot be run on this machine; absent or undefined: it can. */
   readonly missing?: () => string | undefined
   /** Does the fault so often. Returns what else was measured, in words, and what was wrong. */

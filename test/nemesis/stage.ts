@@ -1,7 +1,10 @@
 /** Where a scenario plays: a fresh cluster with a crowd in it, and what each fault cost the crowd. */
 
+import type { Binaries } from '#storage/embedded/binaries.ts'
 import type { Database } from '#storage/pool.ts'
 import { startCrowd, type Crowd } from '../cluster/crowd.ts'
+import type { Failure } from '../cluster/persistence.ts'
+import { startReaders, type Readers } from '../cluster/readers.ts'
 import { openBeside, shardsByHost } from '../cluster/stored.ts'
 import { startArena, type Arena, type Environment, type Member } from './arena.ts'
 import { startPostgres, type PostgresServer } from './postgres-server.ts'
@@ -12,6 +15,8 @@ export interface Cost {
   readonly recoveryMs: number
   /** The longest that a message under way had to wait for its acknowledgement. */
   readonly waitMs: number
+  /** The longest that a read had to wait for its answer; 0 where nobody reads. */
+  readonly readMs: number
   /** Attempts that clients had to repeat. */
   readonly failed: number
   /** The longest that such an attempt took to be refused. */
@@ -23,11 +28,21 @@ export interface StageOptions {
   /** People talk and do nothing else, for what they would refer to may be lost. */
   readonly onlyTalk?: boolean
   readonly env?: Environment
+  /** Of another PostgreSQL than the embedded one. */
+  readonly binaries?: Binaries | undefined
+  /** Absent: two. */
+  readonly hosts?: number
+  /** Clients that only read; absent: none. */
+  readonly readers?: number
+  /** Longest pause between two messages of one client, milliseconds; absent: 400. */
+  readonly thinkMs?: number
   readonly tell: (text: string) => void
 }
 
 const shards = 64
 const settledMs = 30_000
+/** Milliseconds between two reads of a reader. */
+const readPauseMs = 20
 /** After this time the fault has not been recovered from. */
 const limitMs = 30_000
 
@@ -36,6 +51,9 @@ export class Stage implements AsyncDisposable {
   /** The test's own connection to the database. */
   beside: Database
   readonly crowd: Crowd
+  readonly readers: Readers | undefined
+  /** That of the crowd. */
+  readonly seed: number
   readonly costs: Cost[] = []
   readonly tell: (text: string) => void
   /** The server of this stage alone, which may be killed. */
@@ -43,13 +61,15 @@ export class Stage implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack
 
   constructor(
-    parts: Pick<Stage, 'arena' | 'beside' | 'crowd' | 'postgres' | 'tell'> & {
+    parts: Pick<Stage, 'arena' | 'beside' | 'crowd' | 'readers' | 'postgres' | 'seed' | 'tell'> & {
       stack: AsyncDisposableStack
     },
   ) {
     this.arena = parts.arena
     this.beside = parts.beside
     this.crowd = parts.crowd
+    this.readers = parts.readers
+    this.seed = parts.seed
     this.tell = parts.tell
     this.postgres = parts.postgres
     this.#stack = parts.stack
@@ -67,10 +87,11 @@ export class Stage implements AsyncDisposable {
     await act()
     const sinceMs = counted === 'from the beginning' ? beganMs : performance.now()
     const recoveryMs = await this.crowd.recovery(limitMs, sinceMs)
-    const failures = this.crowd.failuresSince(beganMs)
+    const failures = this.failuresSince(beganMs)
     const cost = {
       recoveryMs,
       waitMs: this.crowd.longestWaitMs(beganMs),
+      readMs: Math.max(0, ...this.readWaits(beganMs, performance.now())),
       failed: failures.length,
       refusalMs: Math.max(0, ...failures.map(({ tookMs }) => tookMs)),
     }
@@ -83,6 +104,22 @@ export class Stage implements AsyncDisposable {
     )
     for (const reason of [...reasons].slice(0, 5)) this.tell(`    ${reason.slice(0, 160)}`)
     return cost
+  }
+
+  /** Attempts of clients that came to nothing since then. */
+  failuresSince(fromMs: number): Failure[] {
+    return [...this.crowd.failuresSince(fromMs), ...(this.readers?.failuresSince(fromMs) ?? [])]
+  }
+
+  /** How long reads took that were under way in that time, as far as they lie in it, milliseconds. */
+  readWaits(fromMs: number, toMs: number): number[] {
+    return this.readers?.waits(fromMs, toMs) ?? []
+  }
+
+  /** From now on all clients go to these gateways. */
+  prefer(urls: readonly string[]): void {
+    this.crowd.prefer(urls)
+    this.readers?.prefer(urls)
   }
 
   /** Resolves when the living hosts share all shards evenly. */
@@ -103,11 +140,11 @@ export class Stage implements AsyncDisposable {
     return (await shardsByHost(this.beside)).get(name) ?? 0
   }
 
-  /** The epochs of all shards, added: it grows by one with every claim. */
+  /** The epochs of all shards since the incarnation began, added: it grows by one with every claim. */
   async claims(): Promise<number> {
     const [row] = await this.beside.reads.sql<
       { epochs: number }[]
-    >`select sum(epoch)::bigint as epochs from shard`
+    >`select sum(epoch % 1000000)::bigint as epochs from shard`
     return row?.epochs ?? 0
   }
 
@@ -123,13 +160,18 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** Builds the stage: a PostgreSQL of its own, NATS, two hosts, two gateways, and eight people in six rooms who talk. */
+/** Builds the stage: a PostgreSQL of its own, NATS, hosts, two gateways, and eight people in six rooms who talk. */
 export async function startStage(options: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
-  const postgres = stack.use(await startPostgres())
+  const postgres = stack.use(await startPostgres(options.binaries))
   const { address } = postgres
   const arena = stack.use(
-    await startArena({ hosts: 2, gateways: 2, database: address, ...(options.env && { env: options.env }) }),
+    await startArena({
+      hosts: options.hosts ?? 2,
+      gateways: 2,
+      database: address,
+      ...(options.env && { env: options.env }),
+    }),
   )
   const beside = stack.use(await openBeside(address))
   const crowd = stack.use(
@@ -139,12 +181,28 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       seed: options.seed,
       users: 8,
       rooms: 6,
-      thinkMs: 400,
+      thinkMs: options.thinkMs ?? 400,
       ...(options.onlyTalk === true ? {} : { errandMs: 1500 }),
       patienceMs: 90_000,
     }),
   )
-  const stage = new Stage({ arena, beside, crowd, tell: options.tell, postgres, stack: stack.move() })
+  const { readers: count = 0 } = options
+  const readers =
+    count === 0
+      ? undefined
+      : stack.use(
+          await startReaders({ urls: arena.urls, roomIds: crowd.roomIds, count, pauseMs: readPauseMs }),
+        )
+  const stage = new Stage({
+    arena,
+    beside,
+    crowd,
+    readers,
+    postgres,
+    seed: options.seed,
+    tell: options.tell,
+    stack: stack.move(),
+  })
   await stage.settled()
   // First syncs cost more than all that follow: they are not what is measured.
   await crowd.recovery(limitMs)

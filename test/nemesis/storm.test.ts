@@ -13,6 +13,7 @@ import { openBeside } from '../cluster/stored.ts'
 import { seededRandom } from '../support/manual-clock.ts'
 import { testDatabase } from '../support/postgres.ts'
 import { startArena } from './arena.ts'
+import { stormFaults } from './storm-faults.ts'
 import { Storm } from './storm.ts'
 import { faultsOfLiving, faultsPrinted, vitalsOf } from './vitals.ts'
 
@@ -56,7 +57,7 @@ test(
             errandMs: 1500,
           })
           await Promise.race([
-            new Storm({ arena, database: beside, random, tell }).rage(rageMs),
+            new Storm({ arena, database: beside, random, tell, faults: stormFaults }).rage(rageMs),
             crowd.failed,
           ])
           tell(`all served again ${(await crowd.recovery(calmMs)).toFixed(0)} ms after the storm`)

@@ -19,11 +19,17 @@ const moreMemory = 160 * 2 ** 20
 
 /** What a process holds; undefined where it does not live, or where there is no /proc. */
 export async function vitalsOf({ pid, url }: TroupeProcess): Promise<Vitals | undefined> {
+  const all = await vitalsOfPid(pid)
+  const clients = await connectionsTo(Number(new URL(url).port)).catch(() => 0)
+  return all && { ...all, files: all.files - clients }
+}
+
+/** The same of any process; the connections of its clients are among the files. */
+export async function vitalsOfPid(pid: number): Promise<Vitals | undefined> {
   try {
     const files = (await readdir(`/proc/${pid}/fd`)).length
     const status = await readFile(`/proc/${pid}/status`, 'utf8')
-    const clients = await connectionsTo(Number(new URL(url).port))
-    return { files: files - clients, memory: 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) }
+    return { files, memory: 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) }
   } catch {
     return undefined
   }

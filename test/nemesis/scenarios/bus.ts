@@ -73,8 +73,8 @@ const still: Scenario = {
   id: 'F4b',
   fault: `NATS stands still for ${stillMs / 1000} s (SIGSTOP) and goes on`,
   required:
-    'refused within 8 s; what was asked before takes effect once; all are served within 2 s of its going on',
-  bounds: { worstMs: 2000, refusalMs: 8000 },
+    'refused within 5 s; what was asked before takes effect once; all are served within 2 s of its going on',
+  bounds: { worstMs: 2000, refusalMs: 5000 },
   repeats: [1, 4],
   async run(stage, repeats) {
     const notes: string[] = []
@@ -93,31 +93,39 @@ const still: Scenario = {
 }
 
 const cutMs = 12_000
+/** A host that was cut off takes its share back after a minute, a few shards at a time; after two minutes the next time, and so on. */
+const holdMs = 60_000
+const backLimitMs = 20_000
 
 const cutOff: Scenario = {
   id: 'F11',
   fault: `one actor host cannot reach NATS for ${cutMs / 1000} s; Postgres it can`,
-  required: 'its rooms are refused (503) within 10 s; no flapping; all are served within 5 s of its return',
-  bounds: { worstMs: 5000, refusalMs: 10_500 },
-  repeats: [1, 4],
+  required: 'its rooms are served by others within 10 s; no flapping',
+  bounds: { worstMs: 10_000, refusalMs: 5000 },
+  repeats: [1, 2],
   async run(stage, repeats) {
     const notes: string[] = []
     const wrong: string[] = []
     for (let n = 0; n < repeats; n++) {
       const host = inTurn(stage.arena.hosts, n)
-      const claims = await stage.claims()
+      const owned = await stage.shardsOf(host)
+      const before = await stage.claims()
       const beganMs = performance.now()
-      const act = async (): Promise<void> => {
-        host.nats.hold()
-        await delay(cutMs)
-        notes.push(...fared(stage, beganMs, performance.now()).notes)
-        host.nats.heal()
-      }
-      await stage.fault(`${host.name} is cut off from NATS`, act, 'from the end')
-      const moved = (await stage.claims()) - claims
-      notes.push(`${moved} shards changed hands`)
-      if (moved > 64) wrong.push(`${moved} shards changed hands: they went to and fro`)
-      await stage.settled()
+      await stage.fault(`${host.name} is cut off from NATS`, () => host.nats.hold())
+      const left = await stage.shardsOf(host)
+      if (left > 0) wrong.push(`${host.name} still owns ${left} of ${owned} shards when all rooms are served`)
+      await delay(Math.max(0, cutMs - (performance.now() - beganMs)))
+      const away = (await stage.claims()) - before
+      if (away !== owned) wrong.push(`${away} shards changed hands, and ${owned} had to`)
+      await stage.fault(`${host.name} reaches NATS again`, () => host.nats.heal())
+      await stage.crowd.until(
+        async () => (await stage.shardsOf(host)) >= owned,
+        holdMs * 2 ** Math.floor(n / stage.arena.hosts.length) + backLimitMs,
+        () => `${host.name} has not got its share back`,
+      )
+      const moved = (await stage.claims()) - before
+      notes.push(`${away} shards went to the other host, ${moved - away} came back`)
+      if (moved > 2 * owned) wrong.push(`${moved} shards changed hands: they went to and fro`)
     }
     return { notes, wrong }
   },

@@ -1,12 +1,14 @@
 /**
- * F24: another Postgres than before. A standby takes over that had everything, or that lacks the last seconds; a copy of the disk is put
- * back. What the database has lost is lost; what it says from then on must hold, and old tokens must lead to it.
+ * F24: another Postgres than before. A standby takes over that had everything, or that lacks the last seconds; a copy of the disk or a dump is
+ * put back. What the database has lost is lost; what it says from then on must hold, and old tokens must lead to it.
  */
 
+import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
 import { socketPort, databaseUser } from '#storage/embedded/server.ts'
 import { socketUrl } from '#storage/connection.ts'
 import {
@@ -19,8 +21,9 @@ import {
 import { troupe } from '../../cluster/command-line.ts'
 import type { History } from '../../cluster/history.ts'
 import { openBeside } from '../../cluster/stored.ts'
-import { startLine } from '../../support/tcp-proxy.ts'
-import type { PostgresServer } from '../postgres-server.ts'
+import { type Line, startLine } from '../../support/tcp-proxy.ts'
+import { commandsInReadme, dumpToolsMissing, findDumpTools } from '../dump-tools.ts'
+import { type PostgresServer, startPostgres } from '../postgres-server.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Stage } from '../stage.ts'
 
@@ -89,13 +92,7 @@ const asynchronous: Scenario = {
   stage: { onlyTalk: true },
   async run(stage) {
     const stack = stage.lasting()
-    const directory = await mkdtemp(join(tmpdir(), 'arena-line-'))
-    stack.defer(() => rm(directory, { recursive: true, force: true }))
-    const socket = join(directory, `.s.PGSQL.${socketPort}`)
-    const line = stack.use(await startLine({ path: stage.postgres.socket }, { path: socket }))
-    // The standby may run as another user than this program.
-    await chmod(directory, 0o711)
-    await chmod(socket, 0o777)
+    const { line, directory } = await lineForStandbys(stage, stack)
     const standby = stack.use(await stage.postgres.standby(directory))
     await stage.postgres.followed('async')
     await stage.crowd.talkOn(40, 20_000)
@@ -113,9 +110,70 @@ const asynchronous: Scenario = {
     await stage.fault('Postgres dies', act, 'from the end')
     const servedMs = performance.now()
     await delay(talkMs)
-    return verdictOnLoss(stage, { before, after: await incarnation(stage), lostFromMs: heldMs, servedMs })
+    const after = await incarnation(stage)
+    return verdictOnLoss(stage, [{ before, after, lostFromMs: heldMs, servedMs }])
   },
   judge: withoutLoss,
+}
+
+const inTurn: Scenario = {
+  id: 'F24e',
+  fault: `Postgres dies and a standby is promoted that lacks the last ${lagMs / 1000} s; it dies, and one is promoted that knows of neither`,
+  required:
+    'only what each of them lacked is lost; what the first one gave is foreign to the second; nothing forks; served 5 s after each promotion',
+  bounds: { worstMs: 5000 },
+  repeats: [1, 1],
+  seconds: 25,
+  stage: { onlyTalk: true },
+  async run(stage) {
+    const stack = stage.lasting()
+    const { line, directory } = await lineForStandbys(stage, stack)
+    const first = stack.use(await stage.postgres.standby(directory))
+    const second = stack.use(await stage.postgres.standby(directory))
+    await stage.postgres.followed('async', 2)
+    await stage.crowd.talkOn(40, 20_000)
+    let before = await incarnation(stage)
+    line.hold()
+    const lostFromMs = performance.now()
+    await delay(lagMs)
+    const losses: Loss[] = []
+    let master = stage.postgres
+    for (const standby of [first, second]) {
+      const dying = master
+      const act = async (): Promise<void> => {
+        await dying.kill()
+        line.reset()
+        await standby.promote()
+        lead(stage, standby)
+        await lookAt(stage, standby, stack)
+      }
+      await stage.fault('Postgres dies', act, 'from the end')
+      const servedMs = performance.now()
+      await stage.crowd.talkOn(40, 20_000)
+      const after = await incarnation(stage)
+      losses.push({ before, after, lostFromMs, servedMs })
+      before = after
+      master = standby
+    }
+    await delay(talkMs)
+    return verdictOnLoss(stage, losses)
+  },
+  judge: withoutLoss,
+}
+
+/** A way to the stage's Postgres that can be held, for standbys that are told where its socket is. */
+async function lineForStandbys(
+  { postgres }: Stage,
+  stack: AsyncDisposableStack,
+): Promise<{ line: Line; directory: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'arena-line-'))
+  stack.defer(() => rm(directory, { recursive: true, force: true }))
+  const socket = join(directory, `.s.PGSQL.${socketPort}`)
+  const line = stack.use(await startLine({ path: postgres.socket }, { path: socket }))
+  // The standby may run as another user than this program.
+  await chmod(directory, 0o711)
+  await chmod(socket, 0o777)
+  return { line, directory }
 }
 
 const putBack: Scenario = {
@@ -146,19 +204,119 @@ const putBack: Scenario = {
     await stage.fault('a copy of the disk is put back', act, 'from the end')
     const servedMs = performance.now()
     await delay(talkMs)
-    const told = await verdictOnLoss(stage, {
-      before,
-      after: await incarnation(stage),
-      lostFromMs: takenMs,
-      servedMs,
-    })
-    const isSaid = /What came after that is lost/.test(said)
-    return {
-      ...told,
-      wrong: [...told.wrong, ...(isSaid ? [] : ['`troupe restore` did not say what is lost'])],
-    }
+    const after = await incarnation(stage)
+    const told = await verdictOnLoss(stage, [{ before, after, lostFromMs: takenMs, servedMs }])
+    return { ...told, wrong: [...told.wrong, ...unlessSaid(said)] }
   },
   judge: withoutLoss,
+}
+
+const dumped: Scenario = {
+  id: 'F24d',
+  fault:
+    'a dump that was taken some seconds before is put back, as the README says: into the same server, and into another one without `troupe restore`',
+  required:
+    'only what came after the dump is lost, and that is said; old tokens get a fresh state; nothing forks, no number is given again; another server is recognised',
+  // All processes start anew.
+  bounds: { worstMs: 8000 },
+  repeats: [1, 1],
+  seconds: 70,
+  get stage() {
+    return { onlyTalk: true, binaries: findDumpTools()?.server }
+  },
+  missing: () => (findDumpTools() === undefined ? dumpToolsMissing : undefined),
+  async run(stage) {
+    const tools = findDumpTools()
+    if (tools === undefined) throw new Error(dumpToolsMissing)
+    const stack = stage.lasting()
+    const directory = await mkdtemp(join(tmpdir(), 'arena-dump-'))
+    stack.defer(() => rm(directory, { recursive: true, force: true }))
+    const operator = { directory, tools: tools.directory }
+    const same = await dumpAndRestore(stage, operator, async () => {
+      await stage.postgres.close()
+      return stage.postgres
+    })
+    const other = stack.use(await startPostgres(tools.server))
+    const another = await dumpAndRestore(stage, operator, async (lines) => {
+      lines.splice(lines.findIndex(isTroupe), 1)
+      lead(stage, other)
+      return other
+    })
+    const told = await verdictOnLoss(stage, [same, another])
+    return { ...told, wrong: [...told.wrong, ...unlessSaid(same.said), ...same.wrong, ...another.wrong] }
+  },
+  judge: withoutLoss,
+}
+
+interface Operator {
+  /** Where the dump lies. */
+  readonly directory: string
+  readonly tools: string
+}
+
+/**
+ * Takes a dump while people talk, and a while later puts it back by the commands of the README, into the server that `choose` gives, who may take
+ * commands away.
+ */
+async function dumpAndRestore(
+  stage: Stage,
+  operator: Operator,
+  choose: (lines: string[]) => Promise<PostgresServer>,
+): Promise<Loss & { said: string; wrong: Finding[] }> {
+  const stack = stage.lasting()
+  const { members } = stage.arena
+  await stage.crowd.talkOn(40, 20_000)
+  const before = await incarnation(stage)
+  const lostFromMs = performance.now()
+  await obey(operator, stage.postgres, commandsInReadme('pg_dump'))
+  await stage.crowd.talkOn(40, 20_000)
+  let said = ''
+  let wrong: Finding[] = []
+  const act = async (): Promise<void> => {
+    await Promise.all(members.map(({ process }) => process.stop()))
+    const lines = commandsInReadme('pg_restore')
+    const server = await choose(lines)
+    await obey(
+      operator,
+      server,
+      lines.filter((line) => !isTroupe(line)),
+    )
+    await lookAt(stage, server, stack)
+    wrong = await numbersGoOn(stage)
+    if (lines.some(isTroupe)) said = await restored(server)
+    await Promise.all(members.map((member) => stage.arena.restart(member)))
+  }
+  await stage.fault('a dump is put back', act, 'from the end')
+  const servedMs = performance.now()
+  await delay(talkMs)
+  return { before, after: await incarnation(stage), lostFromMs, servedMs, said, wrong }
+}
+
+function isTroupe(line: string): boolean {
+  return line.startsWith('npx troupe ')
+}
+
+/** Runs commands of the README, as an operator of that server does. Throws with what they print if one fails. */
+async function obey(
+  { directory, tools }: Operator,
+  { address }: PostgresServer,
+  lines: readonly string[],
+): Promise<void> {
+  const env = {
+    PATH: `${tools}${delimiter}${process.env['PATH'] ?? ''}`,
+    DATABASE_URL: socketUrl({ ...address, user: databaseUser }),
+    ADMIN_URL: socketUrl({ ...address, user: databaseUser, database: 'postgres' }),
+  }
+  await promisify(execFile)('sh', ['-eu', '-c', lines.join('\n')], { cwd: directory, env, timeout: 60_000 })
+}
+
+/** A dump must carry how far its numbers have been given out. */
+async function numbersGoOn({ beside }: Stage): Promise<Finding[]> {
+  const [row] = await beside.reads.sql<{ events: boolean; rooms: boolean }[]>`
+    select (select max(event_nid) from event) < n.last_value + 1000 as events,
+      (select max(room_nid) from room) <= r.last_value as rooms
+    from event_number n, room_number r`
+  return row?.events === true && row.rooms ? [] : ['the dump has lost how far its numbers were given out']
 }
 
 /** Calls `troupe restore` until the leases of those that were killed are over. */
@@ -183,25 +341,32 @@ interface Loss {
   readonly servedMs: number
 }
 
-/** Only what may be lost is, the incarnation has been raised, and nobody fell by an old token. */
+/** Only what may be lost is, the incarnation has been raised each time, and nobody fell by an old token. */
 async function verdictOnLoss(
   stage: Stage,
-  { before, after, lostFromMs, servedMs }: Loss,
+  losses: readonly Loss[],
 ): Promise<{ notes: string[]; wrong: Finding[] }> {
   const wrong: Finding[] = []
-  if (after <= before) wrong.push(`the incarnation stayed at ${before}`)
+  for (const { before, after } of losses)
+    if (after <= before) wrong.push(`the incarnation stayed at ${before}`)
   const { kept, lost } = await stage.crowd.fates()
   for (const { body, returnedAtMs = 0 } of lost) {
-    if (returnedAtMs < lostFromMs) wrong.push(`"${body}" is lost, though it was acknowledged before`)
-    if (returnedAtMs > servedMs) wrong.push(`"${body}" is lost, though it was acknowledged afterwards`)
+    const mayBe = losses.some(
+      ({ lostFromMs, servedMs }) => lostFromMs <= returnedAtMs && returnedAtMs <= servedMs,
+    )
+    if (!mayBe) wrong.push(`"${body}" is lost, though it was acknowledged before or afterwards`)
   }
   return {
     notes: [
-      `incarnation ${before} to ${after}`,
+      ...losses.map(({ before, after }) => `incarnation ${before} to ${after}`),
       `${lost.length} acknowledged messages were lost and ${kept} kept`,
     ],
     wrong,
   }
+}
+
+function unlessSaid(said: string): Finding[] {
+  return /What came after that is lost/.test(said) ? [] : ['`troupe restore` did not say what is lost']
 }
 
 /** The rules that hold of the database alone: clients know what it has lost, and their timelines begin anew. */
@@ -212,4 +377,4 @@ function withoutLoss(history: History): Finding[] {
   return [realTimeOrder, epochsGrow, positionsWithoutGap, noFork].flatMap((rule) => rule(known))
 }
 
-export const failoverScenarios = [synchronous, asynchronous, putBack]
+export const failoverScenarios = [synchronous, asynchronous, putBack, dumped, inTurn]
