@@ -104,7 +104,7 @@ export type RoomMessages = {
   membership: { request: ChangeMembership; reply: { eventId?: EventId } }
   receipt: { request: SetReceipt; reply: Record<string, never> }
   typing: { request: SetTyping; reply: Record<string, never> }
-  /** Writes the profile into the member event, if it is joined and differs. */
+  /** Writes the present profile into the member event, if it is joined and differs. `profile` is for rooms of older versions, which write that. */
   profile: { request: MemberChange & { profile: MemberProfile }; reply: Record<string, never> }
   /** Writes a row for a changed device list of a joined member. */
   deviceList: { request: MemberChange; reply: Record<string, never> }

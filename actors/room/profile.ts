@@ -2,9 +2,10 @@
 
 import { membershipOf } from '#protocol/events/read/membership.ts'
 import { stringField } from '#protocol/json/types.ts'
+import { memberProfile } from '#storage/rooms/member-profile.ts'
 import type { RoomCore } from './core.ts'
 import { profileContent } from './membership.ts'
-import type { MemberChange, MemberProfile } from './messages.ts'
+import type { MemberChange } from './messages.ts'
 import type { RoomServices } from './services.ts'
 
 const windowSize = 5000
@@ -28,15 +29,18 @@ export class AppliedChanges {
   }
 }
 
-/** Writes the profile into the member event of a joined user, if it differs. Client-server API v1.19, "Events on change of profile information". */
+/**
+ * Writes the profile of a joined user into his member event, if it differs. Client-server API v1.19, "Events on change of profile information".
+ * It is read here and now: whoever asks may have stood still since he read it, and another one may have told a newer one meanwhile.
+ */
 export async function applyProfile(
   room: RoomCore,
   services: RoomServices,
-  change: MemberChange & { profile: MemberProfile },
+  { userId }: MemberChange,
 ): Promise<Record<string, never>> {
-  const { profile, userId } = change
   const member = await room.state.settle(() => room.state.lookup('m.room.member', userId))
   if (member === undefined || membershipOf(member.content) !== 'join') return {}
+  const profile = await memberProfile(services.context.reads, userId)
   const isSame =
     stringField(member.content, 'displayname') === profile.displayname &&
     stringField(member.content, 'avatar_url') === profile.avatar_url

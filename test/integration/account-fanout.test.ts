@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { parseUserId } from '#protocol/ids/user-id.ts'
 import { logKinds } from '#storage/log-kinds.ts'
 import { readFollowCursor, readFollowRows } from '#storage/users/following.ts'
 import { shardOf } from '#actors/runtime/shards.ts'
@@ -77,6 +78,21 @@ test('a changed name stands in the member event of each room before it is answer
   const before = events.length
   await alice.must('PUT', `/profile/${alice.userId}/org.example.field`, { 'org.example.field': 1 })
   assert.equal((await memberEvents(roomId, alice.userId)).length, before)
+})
+
+test('an owner of before who wakes up late cannot give a room a name of before', async () => {
+  const alice = await Person.register(server)
+  const roomId = await makeRoom(alice)
+  await alice.must('PUT', `/profile/${alice.userId}/displayname`, { displayname: 'Now' })
+  const before = await memberEvents(roomId, alice.userId)
+  // As the room sees it after it was loaded anew: it knows of no position of her shard.
+  const source = { shard: 1, pos: 1_000_000 }
+  await server.ask.ask('room', roomId, 'profile', {
+    userId: parseUserId(alice.userId),
+    source,
+    profile: { displayname: 'Before' },
+  })
+  assert.deepEqual(await memberEvents(roomId, alice.userId), before)
 })
 
 test('a closed account has left its rooms', async () => {

@@ -338,10 +338,15 @@ describe('receipts and typing', () => {
 })
 
 describe('what follows from members', () => {
-  test('a profile is written once into the member event, an older one not at all', async () => {
+  test('a profile is written once into the member event, and for an older change not at all', async () => {
     const room = await makeRoom()
-    const apply = (pos: number, displayname: string) =>
-      rooms.ask(room, 'profile', { userId: alice, source: { shard: 1, pos }, profile: { displayname } })
+    const apply = async (pos: number, displayname: string): Promise<void> => {
+      const { sql } = test_.database.control
+      await sql`
+        insert into profile (user_id, key, value) values (${alice}, 'displayname', ${JSON.stringify(displayname)})
+        on conflict (user_id, key) do update set value = excluded.value`
+      await rooms.ask(room, 'profile', { userId: alice, source: { shard: 1, pos }, profile: {} })
+    }
     const place = { roomNid: (await standing(room)).roomNid, shard: shardOf(room) }
     await apply(5, 'New')
     await apply(5, 'New')
