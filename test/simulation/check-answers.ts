@@ -23,7 +23,7 @@ export function checkAnswers(world: World): void {
   if (world.hasGoneBack) return
   const times = new CommitTimes(world)
   for (const asked of world.people.history) {
-    if (isOfTwoOwners(world, asked)) continue
+    if (isOfTwoOwners(world, asked, asked.roomId)) continue
     if (asked.what === 'send' && asked.outcome === 'refused') checkRefusal(world, times, asked)
     if (asked.what === 'topic' && asked.outcome === 'done') checkTopic(world, times, asked)
   }
@@ -34,8 +34,8 @@ export function checkAnswers(world: World): void {
  * Whoever is taken for dead too early may answer from his memory until he has looked again, at the latest until his lease is over: what he
  * says was true when he lost the shard.
  */
-function isOfTwoOwners(world: World, asked: Asked): boolean {
-  const shard = asked.roomId === undefined ? -1 : shardOf(asked.roomId, world.shardCount)
+function isOfTwoOwners(world: World, asked: Asked, key: string | undefined): boolean {
+  const shard = key === undefined ? -1 : shardOf(key, world.shardCount)
   return world.server.earlyClaims.some(
     (claim) =>
       claim.shard === shard && claim.atMs <= asked.endedMs && asked.invokedMs <= claim.atMs + leaseMs,
@@ -170,7 +170,8 @@ function checkDeviceNews(world: World, asked: Asked, device: World['devices'][nu
 
 /** To be called when new keys have been answered: every room that the user was in all the time has been told. */
 export function checkSpread(world: World, asked: Asked): void {
-  if (world.hasGoneBack) return
+  // Who has lost the user's shard without knowing has nothing on its way to the rooms, and says so.
+  if (world.hasGoneBack || isOfTwoOwners(world, asked, asked.userId)) return
   const times = new CommitTimes(world)
   const { tables } = world.server
   for (const roomId of world.rooms) {

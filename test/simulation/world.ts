@@ -37,8 +37,11 @@ export interface Finding {
 const shardCount = 6
 /** A client waits so long for any answer, milliseconds. */
 const clientPatienceMs = 12_000
-/** After the last fault everything is served again within this time: a lease, a look, a reload. */
-const recoveryMs = 9000
+/**
+ * After the last fault everything is served again within this time: a call of the committer whose answer was lost is given up after ten seconds, and
+ * a shard that is given up meanwhile waits three for it; then a look, a reload.
+ */
+const recoveryMs = 14_000
 /** What was lost on the bus is found out by a poll within this time. */
 const calmMs = 1500
 /** Of runs in which the bus falls silent in the end. */
