@@ -15,6 +15,7 @@ import { aboveBounds, doubledIn, lostIn, tableOf, type Outcome } from './report.
 import type { Scenario } from './scenario.ts'
 import { busScenarios } from './scenarios/bus.ts'
 import { databaseScenarios } from './scenarios/database.ts'
+import { diskScenarios } from './scenarios/disk.ts'
 import { drainScenarios } from './scenarios/drains.ts'
 import { failoverScenarios } from './scenarios/failover.ts'
 import { gatewayScenarios } from './scenarios/gateways.ts'
@@ -30,6 +31,7 @@ const scenarios: readonly Scenario[] = [
   ...insideScenarios,
   ...busScenarios,
   ...databaseScenarios,
+  ...diskScenarios,
   ...gatewayScenarios,
   ...failoverScenarios,
 ].toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))

@@ -21,6 +21,7 @@ import {
 } from '#storage/embedded/server.ts'
 import type { Binaries } from '#storage/embedded/binaries.ts'
 import type { ServerPlace } from '#storage/embedded/server.ts'
+import { SmallDisk } from './small-disk.ts'
 
 const run = promisify(execFile)
 
@@ -42,6 +43,7 @@ const databaseName = 'arena'
 export class PostgresServer implements AsyncDisposable {
   readonly #place: ServerPlace
   readonly #root: string
+  #disk: SmallDisk | undefined
 
   constructor(place: ServerPlace, root: string) {
     this.#place = place
@@ -51,6 +53,11 @@ export class PostgresServer implements AsyncDisposable {
   /** Where processes find the database. */
   get address(): SocketAddress {
     return { host: this.#place.socketDirectory, port: socketPort, database: databaseName, user: databaseUser }
+  }
+
+  /** On which the tables are; undefined: on the ordinary one. */
+  get disk(): SmallDisk | undefined {
+    return this.#disk
   }
 
   get socket(): string {
@@ -131,6 +138,7 @@ export class PostgresServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await stopServer(this.#place, 2000)
     await this.kill()
+    await this.#disk?.[Symbol.asyncDispose]()
     await rm(this.#place.directory, { recursive: true, force: true })
     await rm(this.#place.socketDirectory, { recursive: true, force: true })
     await rm(this.#root, { recursive: true, force: true })
@@ -143,10 +151,16 @@ export class PostgresServer implements AsyncDisposable {
     await sql.client`select pg_terminate_backend(pid, ${waitMs}) from pg_stat_activity where datname = ${databaseName}`
   }
 
-  /** Creates the empty database. */
-  async createDatabase(): Promise<void> {
+  /** Creates the empty database, on a disk of its own where that has a size. */
+  async createDatabase(diskMegabytes?: number): Promise<void> {
     await using sql = this.#open()
-    await sql.client.unsafe(`create database ${databaseName}`)
+    if (diskMegabytes === undefined) {
+      await sql.client.unsafe(`create database ${databaseName}`)
+      return
+    }
+    this.#disk = await SmallDisk.mount(diskMegabytes, this.#place.user)
+    await sql.client.unsafe(`create tablespace small location '${this.#disk.directory}'`)
+    await sql.client.unsafe(`create database ${databaseName} tablespace small`)
   }
 
   #open(): { client: Sql } & AsyncDisposable {
@@ -184,13 +198,16 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** Starts a server with an empty database. Everything of it is gone when it is disposed. `binaries`: absent, the embedded ones. */
-export async function startPostgres(binaries?: Binaries): Promise<PostgresServer> {
+/**
+ * Starts a server with an empty database. Everything of it is gone when it is disposed. `binaries`: absent, the embedded ones. `diskMegabytes`:
+ * the size of the disk for its tables; absent, they are on the ordinary one.
+ */
+export async function startPostgres(binaries?: Binaries, diskMegabytes?: number): Promise<PostgresServer> {
   const { place, root } = await makePlace(binaries)
   await createCluster(place, () => {})
   const server = new PostgresServer(place, root)
   await server.start()
-  await server.createDatabase()
+  await server.createDatabase(diskMegabytes)
   return server
 }
 

@@ -30,6 +30,8 @@ export interface StageOptions {
   readonly env?: Environment
   /** Of another PostgreSQL than the embedded one. */
   readonly binaries?: Binaries | undefined
+  /** The size of the disk for the tables; absent: they are on the ordinary one. */
+  readonly smallDiskMegabytes?: number
   /** Absent: two. */
   readonly hosts?: number
   /** Clients that only read; absent: none. */
@@ -163,7 +165,7 @@ export class Stage implements AsyncDisposable {
 /** Builds the stage: a PostgreSQL of its own, NATS, hosts, two gateways, and eight people in six rooms who talk. */
 export async function startStage(options: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
-  const postgres = stack.use(await startPostgres(options.binaries))
+  const postgres = stack.use(await startPostgres(options.binaries, options.smallDiskMegabytes))
   const { address } = postgres
   const arena = stack.use(
     await startArena({
