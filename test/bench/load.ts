@@ -1,6 +1,7 @@
 /** The generator: a process of its own that carries out one workload at a time, as it is told by its parent. */
 
 import { closedLoop, openLoop } from './send-loads.ts'
+import { stillness } from './stillness.ts'
 import { fanOut, wake } from './waiting-loads.ts'
 import type { LoadResult, Workload } from './workloads.ts'
 
@@ -14,6 +15,8 @@ function carryOut(load: Workload): Promise<LoadResult> {
       return wake(load)
     case 'fan-out':
       return fanOut(load)
+    case 'still':
+      return stillness(load)
   }
 }
 

@@ -36,9 +36,12 @@ import { report } from './table.ts'
 import { makeReferenceWorld, makeTroupeWorld, planWorld, type TroupeWorld, type WorldPlan } from './world.ts'
 import type { LoadResult } from './workloads.ts'
 
-const whole: Durations = { sends: 7000, at10: 15_000, half: 5000, wake: 8000, deliver: 4000, least: 20_000 }
+const whole: Durations = { sends: 7000, at10: 60_000, half: 5000, wake: 8000, deliver: 4000, least: 20_000 }
 const quick: Durations = { sends: 3000, at10: 8000, half: 2000, wake: 4000, deliver: 2500, least: 0 }
 const startsMeasured = 3
+/** Of the machine at rest, milliseconds. */
+const wholeStill = 60_000
+const quickStill = 8000
 const profileEntries = 15
 
 const startedAt = performance.now()
@@ -183,6 +186,12 @@ async function measureNothing(run: Run): Promise<LoadResult> {
   })
 }
 
+/** With PostgreSQL at rest and no server. */
+async function measureStillness(run: Run, runMs: number): Promise<LoadResult> {
+  progress('the machine alone')
+  return await run.generator.run({ kind: 'still', rate: 10, seed: 1, runMs })
+}
+
 type Name = 'reference' | 'troupe'
 
 /** A B B A … for so many rounds of each. */
@@ -211,6 +220,7 @@ async function bench(options: { quick: boolean; rounds: number; only: string | u
   }
   const troupe = noFigures()
   const reference = noFigures()
+  const still = await measureStillness(run, options.quick ? quickStill : wholeStill)
   const nothing = await measureNothing(run)
   let state: TroupeState | undefined
   for (const [round, name] of orderOf(options.rounds, options.only).entries()) {
@@ -224,7 +234,7 @@ async function bench(options: { quick: boolean; rounds: number; only: string | u
     await embeddedStarts(troupe)
     await troupeProfiles(run, state)
   }
-  return report({ troupe, reference, nothing, profiles: run.profiles })
+  return report({ troupe, reference, nothing, still, profiles: run.profiles })
 }
 
 const { values } = parseArgs({

@@ -16,6 +16,8 @@ export interface Outcome {
   readonly reference: Figures
   /** The generator's own latency, against a server that does nothing. */
   readonly nothing: LoadResult
+  /** The same computation again and again on the machine at rest. */
+  readonly still: LoadResult
   readonly profiles: readonly { readonly title: string; readonly entries: readonly ProfileEntry[] }[]
 }
 
@@ -246,6 +248,7 @@ function doubts(outcome: Outcome): string[] {
 /** The whole report. */
 export function report(outcome: Outcome): string {
   const nothing = new Histogram(outcome.nothing.latency)
+  const still = new Histogram(outcome.still.latency)
   const stored = outcome.troupe.messagesStored.map((count) => number(count, 0)).join(', ')
   const lines = [
     `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}; medians, with the range where there are several.`,
@@ -256,6 +259,7 @@ export function report(outcome: Outcome): string {
     '',
     `Messages stored before the disk was looked at: ${stored || 'none'}. Initial sync: ${number(outcome.troupe.initialBytes, 0)} bytes.`,
     `The generator alone, against a server that does nothing, at 100/s: p50 ${nothing.percentile(0.5).toFixed(2)} ms, p99 ${nothing.percentile(0.99).toFixed(2)} ms.`,
+    `The same small computation on the machine at rest, at 10/s: p50 ${still.percentile(0.5).toFixed(2)} ms, p98 ${still.percentile(0.98).toFixed(2)} ms, p99 ${still.percentile(0.99).toFixed(2)} ms.`,
     '',
     '| Load | Generator, of one core: Troupe | Reference | Other programs, of the machine: Troupe | Reference |',
     '|---|---:|---:|---:|---:|',

@@ -63,7 +63,15 @@ export interface FanOut extends Bounds {
   readonly audiences: readonly Audience[]
 }
 
-export type Workload = ClosedLoop | OpenLoop | Wake | FanOut
+/** The same small computation at random times, while nothing else runs: how evenly the machine gives its processor. */
+export interface Stillness {
+  readonly kind: 'still'
+  readonly rate: number
+  readonly seed: number
+  readonly runMs: number
+}
+
+export type Workload = ClosedLoop | OpenLoop | Wake | FanOut | Stillness
 
 export interface LoadResult {
   /** Messages answered, or deliveries made, in the counted time. */
@@ -72,7 +80,7 @@ export interface LoadResult {
   /** Failed, lost or repeated, at any time. */
   readonly errors: number
   readonly firstError: string | undefined
-  /** From the scheduled start, for `open` and `wake`. */
+  /** From the scheduled start, for `open` and `wake`; of each computation, for `still`. */
   readonly latency: HistogramData
   readonly used: ProcessorTime
   /** Messages answered at any time, by sender. */
