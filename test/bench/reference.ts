@@ -42,6 +42,7 @@ interface Waiter {
 }
 
 const recentMax = 100
+const keepAliveMs = 120_000
 const users = new Map<string, string>()
 const rooms = new Map<string, Room>()
 const roomsOf = new Map<string, Room[]>()
@@ -198,4 +199,6 @@ const server = createServer((request, response) => {
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => route(request, response, Buffer.concat(chunks).toString()))
 })
+// A connection that the generator keeps may rest for longer than Node's five seconds.
+server.keepAliveTimeout = keepAliveMs
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))

@@ -172,7 +172,7 @@ export async function measureWaiting(subject: Subject, bench: Bench): Promise<vo
     runMs,
   })
   bench.progress(`${subject.name}: deliveries to 50 waiting members in each of ${groups.length} rooms`)
-  const fan = { kind: 'fan-out', target, warmMs: durations.deliver / 3, runMs: durations.deliver } as const
+  const fan = { kind: 'fan-out', target, warmMs: durations.deliver, runMs: durations.deliver } as const
   await point(subject, bench, 'deliver50', { ...fan, audiences: groups })
   if (crowd === undefined) return
   bench.progress(`${subject.name}: deliveries to 500 waiting members in one room`)

@@ -50,6 +50,8 @@ const silences = 0.25
 const pollMs = 8000
 /** How often an answer gets lost, a client asks once more to be sure, or shows a token of another version. */
 const losses = { answer: 0.05, trust: 0.15, version: 0.02 }
+/** Between two attempts of a last sync. */
+const askAgainMs = 200
 const maxFindings = 20
 const maxLooks = 8
 /** Everybody may set the topic of a room, and there is one. */
@@ -396,7 +398,21 @@ export class World implements Surroundings {
     let before: string | undefined
     for (let i = 0; i < maxLooks && (before === undefined || before !== device.since); i++) {
       before = device.since
-      await device.sync(0)
+      await this.#syncPatiently(device)
+    }
+  }
+
+  /** A commit whose answer was lost before peace is still waited for, and a sync that rests on it is refused as long; the client asks again. */
+  async #syncPatiently(device: Device): Promise<void> {
+    const endMs = this.kernel.nowMs + recoveryMs
+    for (;;) {
+      try {
+        return await device.sync(0)
+      } catch (error) {
+        this.refused('sync', error)
+        if (this.kernel.nowMs >= endMs) throw error
+        await this.sleep(askAgainMs)
+      }
     }
   }
 
