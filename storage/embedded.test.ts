@@ -2,7 +2,18 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -14,6 +25,8 @@ import { DataDirectoryUnusable, makeDataDirectory } from './data-directory.ts'
 import { DataDirectoryInUse, startEmbedded } from './embedded.ts'
 
 const limit = { timeout: 60_000 }
+/** Starts in a row, before it is taken for something that lasts. */
+const triesAtOnce = 20
 
 async function temporaryDirectory(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'embedded-'))
@@ -40,6 +53,11 @@ function client(address: SocketAddress): Sql & AsyncDisposable {
 
 async function serverPid(dataDirectory: string): Promise<number> {
   return Number((await readFile(join(dataDirectory, 'postgres', 'postmaster.pid'), 'utf8')).split('\n')[0])
+}
+
+/** How often the server has been started in vain. */
+async function failedStarts(dataDirectory: string): Promise<number> {
+  return (await readFile(join(dataDirectory, 'postgres.log'), 'utf8')).split('pg_control').length - 1
 }
 
 function isAlive(pid: number): boolean {
@@ -167,6 +185,27 @@ test(
     await eventually(async () =>
       assert.rejects(startEmbedded({ dataDirectory: directory.path }), { name: 'DataDirectoryInUse' }),
     )
+  },
+)
+
+test(
+  'a server that has died and cannot start, for its disk is full, comes back when it can, while its owner runs',
+  limit,
+  async () => {
+    await using directory = await temporaryDirectory()
+    await using server = await startEmbedded({ dataDirectory: directory.path })
+    await using sql = client(server.address)
+    await sql`create table kept (n integer)`
+    // What keeps it from starting: a file that every start needs is away.
+    const needed = join(directory.path, 'postgres', 'global', 'pg_control')
+    await rename(needed, `${needed}.away`)
+    const pid = await serverPid(directory.path)
+    process.kill(pid, 'SIGKILL')
+    await eventually(async () => assert.ok((await failedStarts(directory.path)) >= triesAtOnce))
+    await delay(500)
+    await rename(`${needed}.away`, needed)
+    const rows = await eventually(() => sql`select count(*) as n from kept`)
+    assert.equal(rows[0]?.['n'], 0)
   },
 )
 

@@ -4,6 +4,8 @@
  * ends.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { openSql, type Sql, type SocketAddress } from './connection.ts'
 import { inDataDirectory } from './data-directory.ts'
 import {
@@ -15,6 +17,7 @@ import {
   stopServer,
 } from './embedded/server.ts'
 import type { Progress, ServerPlace } from './embedded/server.ts'
+import { embeddedDown } from './events.ts'
 
 export interface EmbeddedOptions {
   readonly dataDirectory: string
@@ -40,6 +43,8 @@ export interface EmbeddedPostgres extends AsyncDisposable {
 const ownerLock = [1, 0] as const
 // A session of a process that was just killed ends within milliseconds.
 const lockAttempts = 20
+/** Between two times that a server is tried that does not start. */
+const recoverEveryMs = 1000
 
 /**
  * Starts the server or adopts one that was left running. Throws `DataDirectoryInUse` if another process has it,
@@ -88,6 +93,7 @@ class Keeper {
   readonly #dataDirectory: string
   readonly #sql: Sql
   #held = false
+  #isRecovering = false
 
   constructor(place: ServerPlace, dataDirectory: string) {
     this.#place = place
@@ -139,16 +145,24 @@ class Keeper {
 
   /** The server ended our session: it has crashed and restarts by itself, or its process is gone and we start another. */
   #lost(): void {
-    if (!this.#held) return
+    if (!this.#held || this.#isRecovering) return
     void this.#recover()
   }
 
+  /** Tries until the server is there again: what keeps it from starting, a full disk for instance, may go away. */
   async #recover(): Promise<void> {
-    try {
-      await ensureRunning(this.#place, () => {})
-      if (this.#held) await this.take()
-    } catch {
-      // The next statement of anybody fails with the reason; the close of the next connection leads here again.
+    this.#isRecovering = true
+    while (this.#held) {
+      try {
+        await ensureRunning(this.#place, () => {})
+        if (this.#held) await this.take()
+        break
+      } catch (error) {
+        if (error instanceof DataDirectoryInUse) break
+        embeddedDown({ error })
+        await delay(recoverEveryMs, undefined, { ref: false })
+      }
     }
+    this.#isRecovering = false
   }
 }

@@ -50,12 +50,18 @@ export interface ConnectionSilentFact {
   readonly statements: number
 }
 
+/** The embedded server has ended and does not start; it is tried again. */
+export interface EmbeddedDownFact {
+  readonly error: unknown
+}
+
 export const storageChannels = {
   commit: channel('troupe.storage.commit'),
   migrationApplied: channel('troupe.storage.migration-applied'),
   slowQuery: channel('troupe.storage.slow-query'),
   poolExhausted: channel('troupe.storage.pool-exhausted'),
   connectionSilent: channel('troupe.storage.connection-silent'),
+  embeddedDown: channel('troupe.storage.embedded-down'),
 } as const
 
 /** A commit was answered or failed. */
@@ -81,4 +87,9 @@ export function poolExhausted(fact: PoolExhaustedFact): void {
 /** A connection that answers nothing was thrown away. */
 export function connectionSilent(fact: ConnectionSilentFact): void {
   if (storageChannels.connectionSilent.hasSubscribers) storageChannels.connectionSilent.publish(fact)
+}
+
+/** The embedded server could not be started again. */
+export function embeddedDown(fact: EmbeddedDownFact): void {
+  if (storageChannels.embeddedDown.hasSubscribers) storageChannels.embeddedDown.publish(fact)
 }

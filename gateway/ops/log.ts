@@ -31,6 +31,9 @@ const secretFields = [
   'natsUrls',
 ]
 
+/** Characters that wait for space on a full disk; further lines are lost. */
+const waitingMax = 1024 * 1024
+
 /** A logger at the configured level. Lines carry the process's name in the cluster. */
 export function createLogger(
   config: Pick<Config, 'logLevel' | 'hostName'>,
@@ -49,7 +52,11 @@ export function createLogger(
 }
 
 function standardError(): DestinationStream {
-  return process.stderr.isTTY ? readableLog(process.stderr) : pino.destination({ fd: 2, sync: true })
+  if (process.stderr.isTTY) return readableLog(process.stderr)
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: waitingMax })
+  // A disk that is full is no reason to end: what could not be written is tried again with the next line.
+  destination.on('error', () => {})
+  return destination
 }
 
 /** Writes what the program tells about itself, until disposed. */
@@ -70,6 +77,11 @@ export function logFacts(log: Logger): Disposable {
     'troupe.storage.slow-query': ({ statement, durationMs }) =>
       log.warn({ statement, ms: durationMs }, 'slow query'),
     'troupe.storage.pool-exhausted': (fact) => logPool(log, fact),
+    'troupe.storage.embedded-down': ({ error }) =>
+      log.error(
+        { err: error },
+        'the embedded database has ended and does not start; it is tried again every second',
+      ),
     'troupe.storage.connection-silent': ({ purpose, silentMs, statements }) =>
       log.warn({ purpose, ms: Math.round(silentMs), statements }, 'a database connection does not answer'),
   })

@@ -6,6 +6,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type {
   ConnectionSilentFact,
+  EmbeddedDownFact,
   MigrationFact,
   PoolExhaustedFact,
   SlowQueryFact,
@@ -38,6 +39,7 @@ export interface Facts {
   readonly 'troupe.storage.slow-query': SlowQueryFact
   readonly 'troupe.storage.pool-exhausted': PoolExhaustedFact
   readonly 'troupe.storage.connection-silent': ConnectionSilentFact
+  readonly 'troupe.storage.embedded-down': EmbeddedDownFact
 }
 
 export type Listeners = { readonly [C in keyof Facts]?: (fact: Facts[C]) => void }

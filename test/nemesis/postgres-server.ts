@@ -4,7 +4,7 @@
  */
 
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -21,7 +21,7 @@ import {
 } from '#storage/embedded/server.ts'
 import type { Binaries } from '#storage/embedded/binaries.ts'
 import type { ServerPlace } from '#storage/embedded/server.ts'
-import { SmallDisk } from './small-disk.ts'
+import { SmallDisk } from '../support/small-disk.ts'
 
 const run = promisify(execFile)
 
@@ -34,6 +34,8 @@ const settings: Settings = {
   wal_keep_size: '512MB',
   hot_standby: 'on',
 }
+/** Little is kept of what was written ahead. */
+const shortLog: Settings = { wal_keep_size: '0', min_wal_size: '32MB', max_wal_size: '48MB' }
 const stopMs = 10_000
 const waitMs = 30_000
 const pollMs = 20
@@ -55,7 +57,7 @@ export class PostgresServer implements AsyncDisposable {
     return { host: this.#place.socketDirectory, port: socketPort, database: databaseName, user: databaseUser }
   }
 
-  /** On which the tables are; undefined: on the ordinary one. */
+  /** On which the tables are, or what is written ahead; undefined: everything is on the ordinary one. */
   get disk(): SmallDisk | undefined {
     return this.#disk
   }
@@ -152,15 +154,35 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** Creates the empty database, on a disk of its own where that has a size. */
-  async createDatabase(diskMegabytes?: number): Promise<void> {
+  async createDatabase(tablesMegabytes?: number): Promise<void> {
     await using sql = this.#open()
-    if (diskMegabytes === undefined) {
+    if (tablesMegabytes === undefined) {
       await sql.client.unsafe(`create database ${databaseName}`)
       return
     }
-    this.#disk = await SmallDisk.mount(diskMegabytes, this.#place.user)
+    this.#disk = await SmallDisk.mount(tablesMegabytes, this.#place.user)
     await sql.client.unsafe(`create tablespace small location '${this.#disk.directory}'`)
     await sql.client.unsafe(`create database ${databaseName} tablespace small`)
+  }
+
+  /** Before the first start: what is written ahead goes to a disk of its own. */
+  async moveLog(megabytes: number): Promise<void> {
+    this.#disk = await SmallDisk.mount(megabytes, this.#place.user)
+    const log = join(this.#place.directory, 'pg_wal')
+    await run('cp', ['-a', `${log}/.`, this.#disk.directory])
+    await rm(log, { recursive: true })
+    await symlink(this.#disk.directory, log)
+  }
+
+  /** Begins the next file of what is written ahead. Rejects when there is no space for it. */
+  async nextLogFile(): Promise<void> {
+    await using sql = this.#open()
+    await sql.client`select pg_switch_wal()`
+  }
+
+  /** Whether the server's process runs. */
+  async isRunning(): Promise<boolean> {
+    return (await this.#pids()).length > 0
   }
 
   #open(): { client: Sql } & AsyncDisposable {
@@ -198,24 +220,34 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
+/** A part of a server that is on a small disk. */
+export interface SmallPart {
+  readonly of: 'tables' | 'log'
+  readonly megabytes: number
+}
+
 /**
- * Starts a server with an empty database. Everything of it is gone when it is disposed. `binaries`: absent, the embedded ones. `diskMegabytes`:
- * the size of the disk for its tables; absent, they are on the ordinary one.
+ * Starts a server with an empty database. Everything of it is gone when it is disposed. `binaries`: absent, the embedded ones. `small`:
+ * absent, everything is on the ordinary disk.
  */
-export async function startPostgres(binaries?: Binaries, diskMegabytes?: number): Promise<PostgresServer> {
-  const { place, root } = await makePlace(binaries)
+export async function startPostgres(binaries?: Binaries, small?: SmallPart): Promise<PostgresServer> {
+  const { place, root } = await makePlace(binaries, small?.of === 'log' ? shortLog : {})
   await createCluster(place, () => {})
   const server = new PostgresServer(place, root)
+  if (small?.of === 'log') await server.moveLog(small.megabytes)
   await server.start()
-  await server.createDatabase(diskMegabytes)
+  await server.createDatabase(small?.of === 'tables' ? small.megabytes : undefined)
   return server
 }
 
-async function makePlace(binaries?: Binaries): Promise<{ place: ServerPlace; root: string }> {
+async function makePlace(
+  binaries?: Binaries,
+  special: Settings = {},
+): Promise<{ place: ServerPlace; root: string }> {
   const root = await mkdtemp(join(tmpdir(), 'arena-pg-'))
   // The server may run as another user, who has to pass.
   await chmod(root, 0o711)
-  const place = await findPlace(join(root, 'data'), settings)
+  const place = await findPlace(join(root, 'data'), { ...settings, ...special })
   if (binaries === undefined || binaries.postgres === place.binaries.postgres) return { root, place }
   // Older servers do not know this one.
   const { io_method: _unknown, ...known } = place.settings

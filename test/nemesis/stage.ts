@@ -7,7 +7,7 @@ import type { Failure } from '../cluster/persistence.ts'
 import { startReaders, type Readers } from '../cluster/readers.ts'
 import { openBeside, shardsByHost } from '../cluster/stored.ts'
 import { startArena, type Arena, type Environment, type Member } from './arena.ts'
-import { startPostgres, type PostgresServer } from './postgres-server.ts'
+import { startPostgres, type PostgresServer, type SmallPart } from './postgres-server.ts'
 
 /** What one fault cost. */
 export interface Cost {
@@ -30,8 +30,8 @@ export interface StageOptions {
   readonly env?: Environment
   /** Of another PostgreSQL than the embedded one. */
   readonly binaries?: Binaries | undefined
-  /** The size of the disk for the tables; absent: they are on the ordinary one. */
-  readonly smallDiskMegabytes?: number
+  /** A part of the database that is on a small disk of its own. */
+  readonly smallDisk?: SmallPart
   /** Absent: two. */
   readonly hosts?: number
   /** Clients that only read; absent: none. */
@@ -165,7 +165,7 @@ export class Stage implements AsyncDisposable {
 /** Builds the stage: a PostgreSQL of its own, NATS, hosts, two gateways, and eight people in six rooms who talk. */
 export async function startStage(options: StageOptions): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
-  const postgres = stack.use(await startPostgres(options.binaries, options.smallDiskMegabytes))
+  const postgres = stack.use(await startPostgres(options.binaries, options.smallDisk))
   const { address } = postgres
   const arena = stack.use(
     await startArena({

@@ -4,6 +4,7 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process'
+import { open } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -46,6 +47,8 @@ export interface ProcessOptions {
   readonly port?: number
   /** The program's folder, for another version than this one. */
   readonly root?: string
+  /** Where everything that it prints goes; absent: to `output()`. */
+  readonly outputFile?: string
   /** How long it may take until it is ready, milliseconds. */
   readonly readyMs?: number
 }
@@ -96,20 +99,35 @@ async function untilReady(
   }
 }
 
+/** What it prints goes into a file, or can be read from the child. */
+async function spawnInto(
+  file: string | undefined,
+  args: readonly string[],
+  options: { readonly env: NodeJS.ProcessEnv },
+): Promise<ChildProcess> {
+  if (file === undefined)
+    return spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  await using output = await open(file, 'a')
+  return spawn(process.execPath, args, { ...options, stdio: ['ignore', output.fd, output.fd] })
+}
+
 /** Starts one process and waits until it says that it is ready. */
 export async function startTroupe(options: ProcessOptions = {}): Promise<TroupeProcess> {
   const port = options.port ?? (await freePort())
   const opsPort = await freePort()
-  const child = spawn(process.execPath, [join(options.root ?? root, 'gateway', 'main.ts'), 'start'], {
-    env: environment(options, port, opsPort),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = await spawnInto(
+    options.outputFile,
+    [join(options.root ?? root, 'gateway', 'main.ts'), 'start'],
+    {
+      env: environment(options, port, opsPort),
+    },
+  )
   let text = ''
   const collect = (chunk: Buffer): void => {
     text = (text + chunk.toString()).slice(-200_000)
   }
-  child.stdout.on('data', collect)
-  child.stderr.on('data', collect)
+  child.stdout?.on('data', collect)
+  child.stderr?.on('data', collect)
   const opsUrl = `http://127.0.0.1:${opsPort}`
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')

@@ -7,7 +7,11 @@ import type { Config } from '../../config/schema.ts'
 import { ClientGone } from '../../http/body.ts'
 import type { Requester, RequestContext } from '../../http/endpoint.ts'
 import { randomToken } from '../account/new-session.ts'
+import { reportFault } from '../../events.ts'
 import { cleanContentType, cleanFileName } from './content-headers.ts'
+
+const noSpace =
+  'There is no space left for files on this server. Whoever runs it has to make room; messages are not affected.'
 
 type Context = RequestContext<unknown, Requester>
 
@@ -17,8 +21,8 @@ export function mediaFolder(config: Pick<Config, 'dataDir'>): string {
 }
 
 /**
- * Stores the body of a request under a media id of the requester. Throws M_TOO_LARGE (413), M_CANNOT_OVERWRITE_MEDIA (409), and what the
- * user's actor throws.
+ * Stores the body of a request under a media id of the requester. Throws M_TOO_LARGE (413), M_CANNOT_OVERWRITE_MEDIA (409), M_UNKNOWN (507)
+ * when the disk is full, and what the user's actor throws.
  */
 export async function receiveUpload(context: Context, mediaId: string): Promise<void> {
   const { ask, headers, query, requester, traceId } = context
@@ -34,7 +38,7 @@ export async function receiveUpload(context: Context, mediaId: string): Promise<
   await ask.ask('user', requester.userId, 'putMedia', request, { traceId })
 }
 
-async function receiveBytes({ config, headers, random, stream }: Context): Promise<StoredBlob> {
+async function receiveBytes({ config, headers, random, stream, traceId }: Context): Promise<StoredBlob> {
   const maxBytes = config.mediaMaxBytes
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
   try {
@@ -42,10 +46,19 @@ async function receiveBytes({ config, headers, random, stream }: Context): Promi
   } catch (error) {
     if (error instanceof BlobTooLarge) throw tooLarge(maxBytes)
     if (stream.errored !== null) throw new ClientGone()
+    if (isDiskFull(error)) {
+      reportFault({ where: 'storing media', traceId, error })
+      throw new MatrixError('M_UNKNOWN', noSpace, { status: 507, cause: error })
+    }
     throw error
   }
 }
 
 function tooLarge(maxBytes: number): MatrixError {
   return new MatrixError('M_TOO_LARGE', `A file can have at most ${maxBytes} bytes.`)
+}
+
+/** No space is left for anybody, or for the user as whom this process runs. */
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

@@ -1,4 +1,4 @@
-/** A disk for the tables of a database that can be full: memory of a fixed size, mounted. What is written ahead stays on the ordinary one. */
+/** A disk that can be full: memory of a fixed size, mounted. */
 
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, open, rm } from 'node:fs/promises'
@@ -17,12 +17,12 @@ export function smallDiskMissing(): string | undefined {
 
 export class SmallDisk implements AsyncDisposable {
   readonly #root: string
-  /** Where a database may put its tables. */
+  /** Its only folder. */
   readonly directory: string
 
   private constructor(root: string) {
     this.#root = root
-    this.directory = join(root, 'tables')
+    this.directory = join(root, 'disk')
   }
 
   /** `user`: whose it is; absent: that of this process. */
