@@ -80,6 +80,7 @@ export class Server {
   #foundation = 0
   #startedAtMs = Number.NEGATIVE_INFINITY
   #isDown = false
+  #lateUntilMs = 0
 
   constructor(kernel: Kernel, shardCount: number) {
     this.kernel = kernel
@@ -98,6 +99,16 @@ export class Server {
 
   get isDown(): boolean {
     return this.#isDown
+  }
+
+  /** Whether no statement is under way that has been slow, or has not arrived. Those of committers may take longer. */
+  get isCalm(): boolean {
+    return this.nowMs >= this.#lateUntilMs
+  }
+
+  /** For connections: something takes so long. */
+  late(ms: number): void {
+    this.#lateUntilMs = Math.max(this.#lateUntilMs, this.nowMs + ms)
   }
 
   /** Stops: every connection breaks. */
@@ -253,6 +264,7 @@ export class Connection {
     const answer = (settle: () => void): void => void kernel.after(this.#delayMs(), settle, process)
     const fail = (delayMs: number): void => void kernel.after(delayMs, () => this.#lose(reject), process)
     if (!server.reaches(process)) {
+      if (!server.isDown) server.late(silenceMs)
       fail(server.isDown ? 5 : silenceMs)
       return promise
     }
@@ -300,7 +312,9 @@ export class Connection {
     const { kernel, faults } = this.server
     const isSlow = kernel.random.fraction() < faults.slow
     const slowMs = this.#isPatient ? faults.slowMs : Math.min(faults.slowMs, statementMs)
-    return kernel.random.fraction() * (isSlow ? slowMs : usualMs)
+    const ms = kernel.random.fraction() * (isSlow ? slowMs : usualMs)
+    if (isSlow && !this.#isPatient) this.server.late(ms)
+    return ms
   }
 }
 

@@ -335,7 +335,7 @@ export class World implements Surroundings {
    * from the bus has none for a minute.
    */
   #isServed(): boolean {
-    if (this.#nemesis.isBusy || this.hosts.some((host) => host.isLeaving)) return false
+    if (this.#nemesis.isBusy || !this.server.isCalm || this.hosts.some((host) => host.isLeaving)) return false
     const { hosts, shards } = this.server.tables
     const takesPart = ({ host }: SimulatedHost): boolean =>
       hosts.get(Number(host.hostId))?.condition !== 'cut off'
