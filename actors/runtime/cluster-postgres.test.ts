@@ -10,9 +10,9 @@ test(
     await using db = await testDatabase()
     const record = { version: '1', roles: ['actors'] }
     await using one = new PostgresClusterStore(db.database)
-    await one.join({ ...record, hostId: '11', name: 'one' })
+    await one.join({ ...record, hostId: '11', name: 'one' }, () => {})
     const other = new PostgresClusterStore(db.database)
-    await other.join({ ...record, hostId: '12', name: 'other' })
+    await other.join({ ...record, hostId: '12', name: 'other' }, () => {})
     const names = async (): Promise<string[]> => (await one.survey()).hosts.map((host) => host.name)
     assert.deepEqual(await names(), ['one', 'other'])
     await other[Symbol.asyncDispose]()

@@ -27,10 +27,13 @@ export class PostgresClusterStore implements ClusterStore {
     this.#database = database
   }
 
-  async join(host: HostRecord): Promise<void> {
+  async join(host: HostRecord, onSessionEnd: () => void): Promise<void> {
     await this.#lease?.[Symbol.asyncDispose]()
     const session = this.#database.session('lease', () => {
+      const wasChecked = !this.#unchecked
       this.#unchecked = true
+      // An attempt to connect that fails ends as well.
+      if (wasChecked && this.#lease === session) onSessionEnd()
     })
     this.#lease = session
     await this.#check(session)

@@ -42,8 +42,11 @@ export interface Claim {
 }
 
 export interface ClusterStore extends AsyncDisposable {
-  /** Registers a host under a lease and a session that is its sign of life. Ends the session of the host before. */
-  join(host: HostRecord): Promise<void>
+  /**
+   * Registers a host under a lease and a session that is its sign of life. Ends the session of the host before. Calls `onSessionEnd` when
+   * the session has ended without being asked to: until the next renewal others may take the host for dead.
+   */
+  join(host: HostRecord, onSessionEnd: () => void): Promise<void>
   /** Prolongs the lease, and states the host's condition. False: it has expired and cannot be revived. */
   renew(hostId: string, condition: HostCondition): Promise<boolean>
   /** From now on the host claims nothing and counts for no share. */

@@ -518,3 +518,16 @@ test('a host whose lease is over serves nothing, before it knows whether it can 
   await world.clock.advance(5100)
   assert.deepEqual(a.host.ownedShards, [])
 })
+
+test('a host whose session is ended is alive for the others again at once, so that nobody takes its shards', async () => {
+  const world = new ModelWorld(8)
+  const [a, b] = await two(world)
+  const before = world.cluster.states()
+  for (const { host, cluster } of [a, b]) {
+    cluster.endSession(host.hostId)
+    await world.clock.advance(1)
+    assert.ok(world.cluster.isAlive(host.hostId))
+  }
+  await world.clock.advance(5000)
+  assert.deepEqual(world.cluster.states(), before)
+})

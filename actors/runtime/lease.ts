@@ -85,7 +85,7 @@ export class Lease {
     const hostId = this.#newId()
     const startMs = clock.monotonic()
     const condition = this.#options.condition()
-    await store.join({ hostId, name, version, roles, weight, condition })
+    await store.join({ hostId, name, version, roles, weight, condition }, () => this.#sessionEnded(hostId))
     this.#stated = condition
     if (this.#state === 'gone') return store.leave(hostId)
     this.#hostId = hostId
@@ -96,11 +96,16 @@ export class Lease {
     this.#options.onJoin(hostId)
   }
 
-  /** Renews now, for the condition has changed. */
+  /** Renews now, and not only when it is time. */
   restate(): void {
     if (this.#state !== 'member' || this.#isRenewing) return
     this.#timer?.cancel()
     void this.#renew()
+  }
+
+  /** With the session its lock is gone, by which others see that this host lives: it is taken again at once. */
+  #sessionEnded(hostId: string): void {
+    if (this.#hostId === hostId) this.restate()
   }
 
   /** Ends it for good. The row stays until `ClusterStore.leave`. */

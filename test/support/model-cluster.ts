@@ -54,6 +54,7 @@ export class ModelClusterStore implements ClusterStore {
   mute = false
   /** So many releases fail from now on. */
   failingReleases = 0
+  #onSessionEnd: (() => void) | undefined
   /** How often the cluster was looked at. */
   surveys = 0
 
@@ -61,8 +62,9 @@ export class ModelClusterStore implements ClusterStore {
     this.#cluster = cluster
   }
 
-  async join(host: HostRecord): Promise<void> {
+  async join(host: HostRecord, onSessionEnd: () => void): Promise<void> {
     this.#reach()
+    this.#onSessionEnd = onSessionEnd
     const expiresAtMs = this.#cluster.clock.monotonic() + ttlMs
     this.#cluster.hosts.set(host.hostId, { ...host, expiresAtMs, draining: false, connected: true })
   }
@@ -75,7 +77,15 @@ export class ModelClusterStore implements ClusterStore {
     if (host === undefined || host.expiresAtMs <= nowMs) return false
     host.expiresAtMs = nowMs + ttlMs
     host.condition = condition
+    host.connected = true
     return true
+  }
+
+  /** The database ends the session, and the host is told. */
+  endSession(hostId: string): void {
+    const host = this.#cluster.hosts.get(hostId)
+    if (host !== undefined) host.connected = false
+    this.#onSessionEnd?.()
   }
 
   async setDraining(hostId: string): Promise<void> {
