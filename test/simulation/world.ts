@@ -337,6 +337,10 @@ export class World implements Surroundings {
   #isServed(): boolean {
     if (this.#nemesis.isBusy || !this.server.isCalm || this.hosts.some((host) => host.isLeaving)) return false
     const { hosts, shards } = this.server.tables
+    // A host that is dead counts again when the database was started a moment ago, as long as its lease holds.
+    const living = new Set(this.hosts.map(({ host }) => Number(host.hostId)))
+    if ([...hosts].some(([id, { expiresAtMs }]) => expiresAtMs > this.kernel.nowMs && !living.has(id)))
+      return false
     const takesPart = ({ host }: SimulatedHost): boolean =>
       hosts.get(Number(host.hostId))?.condition !== 'cut off'
     const share = shards.length / this.hosts.filter(takesPart).length
