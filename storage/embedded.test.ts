@@ -188,6 +188,20 @@ test(
   },
 )
 
+test('whoever ends while his server is coming back leaves none behind', limit, async () => {
+  for (const ms of [10, 60, 150, 400]) {
+    await using directory = await temporaryDirectory()
+    {
+      await using _server = await startEmbedded({ dataDirectory: directory.path })
+      process.kill(await serverPid(directory.path), 'SIGKILL')
+      await delay(ms)
+    }
+    await delay(1000)
+    const pid = await serverPid(directory.path).catch(() => undefined)
+    assert.ok(pid === undefined || !isAlive(pid), `after ${ms} ms a server is left`)
+  }
+})
+
 test(
   'a server that has died and cannot start, for its disk is full, comes back when it can, while its owner runs',
   limit,

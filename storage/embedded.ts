@@ -66,7 +66,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     async [Symbol.asyncDispose]() {
       if (!keeper.isHeld) return
       // The lock is held until the server is down: a second process never sees a server that is going.
-      const stopping = keeper.beginRelease()
+      const stopping = await keeper.beginRelease()
       await stopServer(place, options.stopTimeoutMs ?? 4000)
       await stopping()
     },
@@ -93,7 +93,9 @@ class Keeper {
   readonly #dataDirectory: string
   readonly #sql: Sql
   #held = false
-  #isRecovering = false
+  #recovering: Promise<void> | undefined
+  /** Aborted when a lost connection is meant. */
+  readonly #ending = new AbortController()
 
   constructor(place: ServerPlace, dataDirectory: string) {
     this.#place = place
@@ -133,7 +135,11 @@ class Keeper {
   }
 
   /** From now on a lost connection is meant. Returns what ends it. */
-  beginRelease(): () => Promise<void> {
+  async beginRelease(): Promise<() => Promise<void>> {
+    this.#held = false
+    this.#ending.abort()
+    await this.#recovering
+    // The lock may have been taken again meanwhile.
     this.#held = false
     return () => this.release()
   }
@@ -145,24 +151,27 @@ class Keeper {
 
   /** The server ended our session: it has crashed and restarts by itself, or its process is gone and we start another. */
   #lost(): void {
-    if (!this.#held || this.#isRecovering) return
-    void this.#recover()
+    if (!this.#held || this.#recovering !== undefined) return
+    this.#recovering = this.#recover().finally(() => {
+      this.#recovering = undefined
+    })
   }
 
   /** Tries until the server is there again: what keeps it from starting, a full disk for instance, may go away. */
   async #recover(): Promise<void> {
-    this.#isRecovering = true
     while (this.#held) {
       try {
-        await ensureRunning(this.#place, () => {})
+        await ensureRunning(
+          this.#place,
+          () => {},
+          () => this.#held,
+        )
         if (this.#held) await this.take()
-        break
+        return
       } catch (error) {
-        if (error instanceof DataDirectoryInUse) break
         embeddedDown({ error })
-        await delay(recoverEveryMs, undefined, { ref: false })
+        await delay(recoverEveryMs, undefined, { ref: false, signal: this.#ending.signal }).catch(() => {})
       }
     }
-    this.#isRecovering = false
   }
 }

@@ -55,12 +55,19 @@ export interface EmbeddedDownFact {
   readonly error: unknown
 }
 
+/** The database is another one than before, or has gone back. */
+export interface IncarnationFact {
+  /** When the newest event was sent that it has, epoch milliseconds: what was committed after it is lost. Undefined: it has none, or does not say. */
+  readonly newestEventMs: number | undefined
+}
+
 export const storageChannels = {
   commit: channel('troupe.storage.commit'),
   migrationApplied: channel('troupe.storage.migration-applied'),
   slowQuery: channel('troupe.storage.slow-query'),
   poolExhausted: channel('troupe.storage.pool-exhausted'),
   connectionSilent: channel('troupe.storage.connection-silent'),
+  incarnation: channel('troupe.storage.incarnation'),
   embeddedDown: channel('troupe.storage.embedded-down'),
 } as const
 
@@ -92,4 +99,9 @@ export function connectionSilent(fact: ConnectionSilentFact): void {
 /** The embedded server could not be started again. */
 export function embeddedDown(fact: EmbeddedDownFact): void {
   if (storageChannels.embeddedDown.hasSubscribers) storageChannels.embeddedDown.publish(fact)
+}
+
+/** Another incarnation has begun. */
+export function incarnationBegan(fact: IncarnationFact): void {
+  if (storageChannels.incarnation.hasSubscribers) storageChannels.incarnation.publish(fact)
 }

@@ -145,8 +145,9 @@ const discardedBytes = 1024 * 1024
 const lingeringMs = 2_000
 
 /**
- * Lets a client that is still sending read its answer: what comes is thrown away; when that becomes too much nothing more is read, and a
- * moment later the connection is cut. Called after the answer has been written.
+ * Lets a client that is still sending read its answer: what comes is thrown away; when that becomes too much nothing more is read, the
+ * connection is closed on this side, so that nobody asks anything else over it, and a moment later it is cut. Called after the answer has
+ * been written.
  */
 export function discardRest(request: IncomingMessage, clock: Clock): void {
   if (request.complete || request.destroyed) return
@@ -155,6 +156,7 @@ export function discardRest(request: IncomingMessage, clock: Clock): void {
     size += chunk.length
     if (size <= discardedBytes || request.isPaused()) return
     request.pause()
+    request.socket.end()
     const timer = clock.after(lingeringMs, () => request.destroy())
     request.once('close', () => timer.cancel())
   })

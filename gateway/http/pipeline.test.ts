@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { MatrixError } from '#protocol/errors.ts'
 import { parseUserId } from '#protocol/ids/user-id.ts'
@@ -264,6 +265,22 @@ describe('bodies', () => {
     await closed.promise
     assert.match(answer, /^HTTP\/1\.1 413 /)
     assert.ok(socket.bytesWritten < 100_000_000, `${socket.bytesWritten} bytes were written`)
+  })
+
+  it('that were sent whole and read in part only end their connection with the answer, so that nothing else is asked over it', async () => {
+    await using server = await startEndpointServer({ endpoints: [echo] })
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    const ended = Promise.withResolvers<string>()
+    let answer = ''
+    socket.on('data', (bytes) => (answer += bytes.toString('latin1')))
+    socket.on('end', () => ended.resolve(answer))
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    const body = Buffer.alloc(1024 * 1024 + 60_000, 'y')
+    socket.write(`PUT /echo/a/b HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body)
+    const late = delay(1000, 'the connection is still open', { ref: false })
+    assert.match(await Promise.race([ended.promise, late]), /^HTTP\/1\.1 413 /)
   })
 
   it('cut off by the client end the request without an answer or a fault', async () => {

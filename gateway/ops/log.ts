@@ -77,6 +77,11 @@ export function logFacts(log: Logger): Disposable {
     'troupe.storage.slow-query': ({ statement, durationMs }) =>
       log.warn({ statement, ms: durationMs }, 'slow query'),
     'troupe.storage.pool-exhausted': (fact) => logPool(log, fact),
+    'troupe.storage.incarnation': ({ newestEventMs }) =>
+      log.warn(
+        newestEventMs === undefined ? {} : { newestEvent: new Date(newestEventMs).toISOString() },
+        'the database is another one or has gone back: what was committed after its newest event is lost, and clients get the present state anew',
+      ),
     'troupe.storage.embedded-down': ({ error }) =>
       log.error(
         { err: error },

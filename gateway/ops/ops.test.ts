@@ -94,6 +94,7 @@ test('what does not answer and what waits is a line at its beginning and one at 
     durationMs: 1.6,
   })
   channel('troupe.storage.connection-silent').publish({ purpose: 'reads', silentMs: 15000.4, statements: 2 })
+  channel('troupe.storage.incarnation').publish({ newestEventMs: 1_700_000_000_000 })
   assert.deepEqual(
     lines.lines.map(({ time: _time, host: _host, ...fields }) => fields),
     [
@@ -112,6 +113,11 @@ test('what does not answer and what waits is a line at its beginning and one at 
         ms: 15000,
         statements: 2,
         msg: 'a database connection does not answer',
+      },
+      {
+        level: 'warn',
+        newestEvent: '2023-11-14T22:13:20.000Z',
+        msg: 'the database is another one or has gone back: what was committed after its newest event is lost, and clients get the present state anew',
       },
     ],
   )

@@ -56,6 +56,14 @@ export class Recent implements Disposable {
         else if (what === 'renew-late') this.#note('the lease was renewed late', undefined)
       },
       'troupe:bus': (fact) => this.#onBus(fact),
+      'troupe.storage.incarnation': ({ newestEventMs }) =>
+        this.#note(
+          newestEventMs === undefined
+            ? 'the database has gone back'
+            : `the database has gone back to ${new Date(newestEventMs).toISOString()}`,
+          undefined,
+        ),
+      'troupe.storage.embedded-down': ({ error }) => this.#note('the embedded database', error),
     })
   }
 

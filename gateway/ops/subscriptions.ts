@@ -7,6 +7,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type {
   ConnectionSilentFact,
   EmbeddedDownFact,
+  IncarnationFact,
   MigrationFact,
   PoolExhaustedFact,
   SlowQueryFact,
@@ -40,6 +41,7 @@ export interface Facts {
   readonly 'troupe.storage.pool-exhausted': PoolExhaustedFact
   readonly 'troupe.storage.connection-silent': ConnectionSilentFact
   readonly 'troupe.storage.embedded-down': EmbeddedDownFact
+  readonly 'troupe.storage.incarnation': IncarnationFact
 }
 
 export type Listeners = { readonly [C in keyof Facts]?: (fact: Facts[C]) => void }

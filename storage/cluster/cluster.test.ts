@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 
 import { testDatabase } from '#test/support/postgres.ts'
 import type { Session } from '../session.ts'
+import { storageChannels } from '../events.ts'
 import { readHeads } from './heads.ts'
 import { checkIncarnation, leastEpoch, raiseIncarnation, readCluster } from './incarnation.ts'
 import { forgetDeadHosts, listHosts, registerHost, renewHost, setDraining, unregisterHost } from './leases.ts'
@@ -316,6 +318,31 @@ test('the incarnation is raised once when the server is another, with all epochs
   })
   await control.sql`update cluster set system_identifier = '1'`
   assert.equal(await checkIncarnation(control), true)
+})
+
+test('whoever finds another server says of when its newest event is', limit, async () => {
+  await using db = await testDatabase()
+  const { control } = db.database
+  const told: unknown[] = []
+  const onFact = (fact: unknown): void => void told.push(fact)
+  subscribe(storageChannels.incarnation.name, onFact)
+  try {
+    await control.sql`update cluster set timeline = timeline - 1`
+    await checkIncarnation(control)
+    assert.deepEqual(told, [{ newestEventMs: undefined }])
+    await control.sql`insert into room (room_nid, room_id, version, shard_id, created_at) values (1, '!r', '12', 3, 0)`
+    for (const n of [1, 2]) {
+      await control.sql`
+        insert into event (event_nid, event_id, room_nid, type, sender, origin_server_ts, json)
+        values (${n}, ${`$${n}`}, 1, 't', '@a:b', ${1000 * n}, '{}')`
+      await control.sql`insert into log (shard_id, pos, epoch, kind, room_nid, event_nid) values (3, ${n}, 1, 1, 1, ${n})`
+    }
+    await checkIncarnation(control)
+    await raiseIncarnation(control)
+    assert.deepEqual(told.slice(1), [{ newestEventMs: 2000 }])
+  } finally {
+    unsubscribe(storageChannels.incarnation.name, onFact)
+  }
 })
 
 test('the operator can raise the incarnation', limit, async () => {

@@ -4,9 +4,11 @@
  * keys of devices may have been given out in that future, and none may be used twice: they are thrown away, and devices upload new ones.
  */
 
+import { incarnationBegan } from '../events.ts'
 import type { Reads } from '../reads.ts'
 import type { Sql } from '../connection.ts'
 import type { Session } from '../session.ts'
+import { newestEventMs } from './newest-event.ts'
 
 export interface ClusterRow {
   /** Part of every sync token. */
@@ -55,6 +57,7 @@ export async function checkIncarnation(session: Session): Promise<boolean> {
       from server s where c.system_identifier <> s.id or c.timeline <> s.timeline
       returning s.lossy, c.incarnation
     ), raised as (select incarnation from moved where lossy)${anotherHistory(session.sql)}`
+  if (rows.length > 0) await tell(session)
   return rows.length > 0
 }
 
@@ -92,6 +95,12 @@ export async function raiseIncarnation(session: Session): Promise<void> {
     with raised as (
       update cluster c set incarnation = ${nextIncarnation(session.sql)} returning c.incarnation
     )${anotherHistory(session.sql)}`
+  await tell(session)
+}
+
+/** Says how far the history goes now. What was just done stands, also where that cannot be found out. */
+async function tell(session: Session): Promise<void> {
+  incarnationBegan({ newestEventMs: await newestEventMs(session).catch(() => undefined) })
 }
 
 /** The incarnation that begins now, as an expression over a row `c` of `cluster`. */

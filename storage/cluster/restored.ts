@@ -17,16 +17,6 @@ export async function connectedProcesses(reads: Reads, ownName: string): Promise
   return rows.map(({ name }) => name)
 }
 
-/** When the newest event was sent that the database has, epoch milliseconds; undefined without events. */
-export async function newestEventMs(reads: Reads): Promise<number | undefined> {
-  const [row] = await reads.sql<{ ts: number | null }[]>`
-    select max(e.origin_server_ts) as ts
-    from shard s cross join lateral (
-      select l.event_nid from log l where l.shard_id = s.shard_id and l.event_nid is not null order by l.pos desc limit 1
-    ) last join event e on e.event_nid = last.event_nid`
-  return row?.ts ?? undefined
-}
-
 /**
  * Makes the state that was put back the beginning of another history: no sync token and no epoch of the one that was lost counts any more
  * (DESIGN.md §3, "Lost commits"). Whoever had a lease is forgotten. May be repeated.

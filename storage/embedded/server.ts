@@ -137,12 +137,21 @@ export async function createCluster(place: ServerPlace, onProgress: Progress): P
 }
 
 /** Returns when the server takes connections: one that is running already, or one that is started here. */
-export async function ensureRunning(place: ServerPlace, onProgress: Progress): Promise<void> {
+export async function ensureRunning(
+  place: ServerPlace,
+  onProgress: Progress,
+  isWanted: () => boolean = () => true,
+): Promise<void> {
   const begin = performance.now()
   let said = false
   let child: ChildProcess | undefined
   let starts = 0
   while (!((await isReady(place)) && (await canConnect(place)))) {
+    if (!isWanted()) {
+      // It may have no pid file yet by which others could end it.
+      child?.kill('SIGINT')
+      return
+    }
     const waitedMs = performance.now() - begin
     // A server that is being stopped, or that another process starts, still holds the directory for a moment.
     if (!isAlive(child) && !(await isHeld(place))) {

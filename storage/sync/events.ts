@@ -2,12 +2,21 @@
 
 import type { Reads } from '../reads.ts'
 
+/** Numbers that one statement looks up: a room may have hundreds of thousands of members. */
+const atOnce = 20_000
+
 /** Those of the numbers whose events are not `m.room.member`. */
 export async function readNumbersWithoutMembers(reads: Reads, nids: readonly number[]): Promise<number[]> {
-  if (nids.length === 0) return []
-  const rows = await reads.sql<{ event_nid: number }[]>`
-    select event_nid from event where event_nid = any(${[...nids]}::bigint[]) and type <> 'm.room.member'`
-  return rows.map((row) => row.event_nid)
+  const pieces = Array.from({ length: Math.ceil(nids.length / atOnce) }, (_, i) =>
+    nids.slice(i * atOnce, (i + 1) * atOnce),
+  )
+  const found = await Promise.all(
+    pieces.map(
+      (piece) => reads.sql<{ event_nid: number }[]>`
+        select event_nid from event where event_nid = any(${piece}::bigint[]) and type <> 'm.room.member'`,
+    ),
+  )
+  return found.flat().map((row) => row.event_nid)
 }
 
 /** Which of these events anything relates to. */

@@ -32,8 +32,8 @@ const maxEventsPerRoom = 20_000
 const maxRooms = 2000
 const maxRoots = 5000
 const maxHashes = 20_000
-/** Whole states, of which some may be large, that one statement looks through. */
-const maxStates = 200
+/** Whole states that are looked through together, and fail together. */
+const maxStates = 50
 
 export class StateViews {
   readonly #nodes = new Map<NodeId, TrieNode>()
