@@ -25,6 +25,8 @@ export interface Failure {
   readonly url: string
   /** Undefined: no answer at all. */
   readonly status: number | undefined
+  /** Whether the answer says when to ask again (`Retry-After`). */
+  readonly saysWhen: boolean
   readonly why: string
 }
 
@@ -68,8 +70,8 @@ export async function persist<T>(user: MatrixUser, call: Call, how: Persistence)
     const outcome = await attempt<T>(user, call, how.attemptMs)
     if (outcome.kind === 'answered') return { body: outcome.body, attemptedAtMs }
     const atMs = performance.now()
-    const { status, why } = outcome
-    how.onFailure?.({ atMs, tookMs: atMs - attemptedAtMs, url, status, why })
+    const { status, saysWhen, why } = outcome
+    how.onFailure?.({ atMs, tookMs: atMs - attemptedAtMs, url, status, saysWhen, why })
     how.signal.throwIfAborted()
     if (performance.now() > endMs) {
       throw new NoAnswer(
@@ -82,7 +84,7 @@ export async function persist<T>(user: MatrixUser, call: Call, how: Persistence)
 
 type Outcome<T> =
   | { readonly kind: 'answered'; readonly body: T }
-  | { readonly kind: 'again'; readonly status: number | undefined; readonly why: string }
+  | ({ readonly kind: 'again' } & Pick<Failure, 'status' | 'saysWhen' | 'why'>)
 
 /** `fetch` says no more than that it failed; its cause says how. */
 function whyOf(error: unknown): string {
@@ -97,12 +99,13 @@ async function attempt<T>(user: MatrixUser, call: Call, attemptMs: number): Prom
   } catch (error) {
     // A body that is cut off is the network's fault, one that is no JSON is the server's.
     if (error instanceof SyntaxError) throw error
-    return { kind: 'again', status: undefined, why: whyOf(error) }
+    return { kind: 'again', status: undefined, saysWhen: false, why: whyOf(error) }
   }
-  const { status, body } = answer
+  const { status, body, headers } = answer
   if (status === 200) return { kind: 'answered', body }
   const text = `${user.userId}: ${call.method} ${call.path}: ${status} ${JSON.stringify(body)}`
   if (body.errcode === 'M_UNKNOWN_TOKEN') throw new LoggedOut(text)
-  if (status === 429 || status >= 500) return { kind: 'again', status, why: text }
+  if (status === 429 || status >= 500)
+    return { kind: 'again', status, saysWhen: headers.has('retry-after'), why: text }
   throw new Refused(text)
 }

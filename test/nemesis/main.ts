@@ -22,8 +22,9 @@ import { gatewayScenarios } from './scenarios/gateways.ts'
 import { hostScenarios } from './scenarios/hosts.ts'
 import { insideScenarios } from './scenarios/inside.ts'
 import { siegeOf } from './scenarios/siege.ts'
-import { startStage } from './stage.ts'
-import { faultsPrinted } from './vitals.ts'
+import type { Member } from './arena.ts'
+import { startStage, type Stage } from './stage.ts'
+import { faultsPrinted, isAlive } from './vitals.ts'
 
 const scenarios: readonly Scenario[] = [
   ...hostScenarios,
@@ -53,6 +54,7 @@ function tell(text: string): void {
 
 async function play(scenario: Scenario, { seed, repeats }: Run): Promise<Outcome> {
   await using stage = await startStage({ seed, tell: (text) => tell(`  ${text}`), ...scenario.stage })
+  const started = new Map(stage.arena.members.map((member) => [member, member.process.pid]))
   let told
   try {
     told = await Promise.race([scenario.run(stage, repeats(scenario)), aborted()])
@@ -61,6 +63,7 @@ async function play(scenario: Scenario, { seed, repeats }: Run): Promise<Outcome
       tell(`${member.hostName} said:\n${member.output().slice(-3000)}`)
     throw error
   }
+  const missing = missingIn(stage, started, scenario)
   const { findings, history } = await stage.crowd.verdict()
   const judged = scenario.judge?.(history, findings) ?? findings
   // A process that was made to end by a fault says so.
@@ -72,8 +75,30 @@ async function play(scenario: Scenario, { seed, repeats }: Run): Promise<Outcome
     acknowledged: history.sends.filter((send) => send.eventIds.length > 0).length,
     lost: lostIn(history),
     doubled: doubledIn(history),
-    wrong: [...(told.wrong ?? []), ...aboveBounds(stage.costs, scenario.bounds), ...judged, ...printed],
+    wrong: [
+      ...(told.wrong ?? []),
+      ...aboveBounds(stage.costs, scenario.bounds),
+      ...missing,
+      ...judged,
+      ...printed,
+    ],
   }
+}
+
+/** Processes that do not live in the end, or are not those of the beginning where they should be. */
+function missingIn(
+  { arena }: Stage,
+  started: ReadonlyMap<Member, number>,
+  { keepsProcesses }: Scenario,
+): string[] {
+  const dead = arena.members.filter(({ process: member }) => !isAlive(member.pid))
+  const replaced = arena.members.filter(
+    (member) => keepsProcesses === true && started.get(member) !== member.process.pid,
+  )
+  return [
+    ...dead.map(({ name }) => `C10 ${name} does not live`),
+    ...replaced.map(({ name }) => `${name} is another process than in the beginning`),
+  ]
 }
 
 function aborted(): Promise<never> {

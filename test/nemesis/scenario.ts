@@ -17,6 +17,8 @@ export interface Scenario {
   /** About how long one of them takes, seconds, to say how long a run will take; absent: 15. */
   readonly seconds?: number
   readonly stage?: Omit<StageOptions, 'seed' | 'tell'>
+  /** No process of Troupe ends, and none is started. */
+  readonly keepsProcesses?: true
   /** Why it cannot be run on this machine; absent or undefined: it can. */
   readonly missing?: () => string | undefined
   /** Does the fault so often. Returns what else was measured, in words, and what was wrong. */

@@ -17,6 +17,15 @@ const faultWords = /UnhandledPromiseRejection|unhandledRejection|Uncaught|the pr
 const moreFiles = 24
 const moreMemory = 160 * 2 ** 20
 
+/** Whether there is such a process. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** What a process holds; undefined where it does not live, or where there is no /proc. */
 export async function vitalsOf({ pid, url }: TroupeProcess): Promise<Vitals | undefined> {
   const all = await vitalsOfPid(pid)

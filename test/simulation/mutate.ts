@@ -1,7 +1,7 @@
 /**
  * `npm run simulate:mutations -- [--seeds N] [--only TEXT]`: puts each fault of `mutations.ts` into a copy of the program, and runs what must
  * notice it. Prints a table: the sentences of the design (`sentences.ts`), the faults that break them, and what noticed these. A fault that
- * nothing notices makes the command fail.
+ * nothing notices makes the command fail. What must notice it is run without the fault first, where it has to hold.
  */
 
 import { spawn } from 'node:child_process'
@@ -33,6 +33,8 @@ const { values } = parseArgs({
 
 interface Verdict {
   readonly isCaught: boolean
+  /** Everything that was run held. */
+  readonly holds: boolean
   readonly by: string
 }
 
@@ -104,22 +106,33 @@ function copyOfProgram(): string {
   return copy
 }
 
+/** What holds without a fault, and what does not, by the test's file; undefined: the simulation. */
+const controls = new Map<string | undefined, Verdict>()
+
 /** Puts the fault in, runs what must notice it, and takes it out again. */
 async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
+  const file = values.simulated ? undefined : mutation.test
+  const control = controls.get(file) ?? (await noticedBy(copy, file))
+  controls.set(file, control)
+  if (!control.holds)
+    return { isCaught: false, holds: false, by: `fails without the fault as well: ${control.by}` }
   const path = join(copy, mutation.file)
   const text = readFileSync(path, 'utf8')
   if (text.split(mutation.find).length !== 2)
-    return { isCaught: false, by: `"${mutation.find}" does not stand once in ${mutation.file}` }
+    return { isCaught: false, holds: false, by: `"${mutation.find}" does not stand once in ${mutation.file}` }
   writeFileSync(
     path,
     text.replace(mutation.find, () => mutation.replace),
   )
   try {
-    const { test: file } = mutation
-    return file === undefined || values.simulated ? await simulate(copy) : await test(copy, file)
+    return await noticedBy(copy, file)
   } finally {
     writeFileSync(path, text)
   }
+}
+
+function noticedBy(copy: string, file: string | undefined): Promise<Verdict> {
+  return file === undefined ? simulate(copy) : test(copy, file)
 }
 
 async function simulate(copy: string): Promise<Verdict> {
@@ -134,15 +147,19 @@ async function simulate(copy: string): Promise<Verdict> {
     values.seeds,
   ])
   const seed = /^seed (\d+) fails:\n *[\d.-]+ ms ([^:]+):/m.exec(output)
-  if (code !== 0 && seed !== null) return { isCaught: true, by: `seed ${seed[1]}: ${seed[2]}` }
-  return { isCaught: false, by: code === 0 ? `${values.seeds} seeds hold` : lastLine(output) }
+  if (code !== 0 && seed !== null) return { isCaught: true, holds: false, by: `seed ${seed[1]}: ${seed[2]}` }
+  return {
+    isCaught: false,
+    holds: code === 0,
+    by: code === 0 ? `${values.seeds} seeds hold` : lastLine(output),
+  }
 }
 
 async function test(copy: string, file: string): Promise<Verdict> {
   const { code, output } = await run(copy, ['--test', file])
   const failed = /^✖ (.+) \(/m.exec(output) ?? /^not ok \d+ - (.+)$/m.exec(output)
-  if (code !== 0 && failed !== null) return { isCaught: true, by: `${file}: ${failed[1]}` }
-  return { isCaught: false, by: code === 0 ? `${file} holds` : lastLine(output) }
+  if (code !== 0 && failed !== null) return { isCaught: true, holds: false, by: `${file}: ${failed[1]}` }
+  return { isCaught: false, holds: code === 0, by: code === 0 ? `${file} holds` : lastLine(output) }
 }
 
 function run(cwd: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {

@@ -11,12 +11,15 @@ function fared(
   { crowd }: Stage,
   fromMs: number,
   toMs: number,
-): { readonly notes: string[]; readonly refusalMs: number } {
+): { readonly notes: string[]; readonly dishonest: string[] } {
   const failures = crowd.failuresSince(fromMs).filter(({ atMs }) => atMs <= toMs)
   const refusalMs = Math.max(0, ...failures.map(({ tookMs }) => tookMs))
   const acknowledged = crowd.acknowledgedBetween(fromMs, toMs)
   return {
-    refusalMs,
+    // Whoever is not served is told so, and when to ask again.
+    dishonest: failures
+      .filter(({ status, saysWhen }) => status !== 503 || !saysWhen)
+      .map(({ why }) => `not refused with 503 and Retry-After: ${why}`),
     notes: [
       `meanwhile ${acknowledged} messages were acknowledged and ${failures.length} attempts refused, each within ${ms(refusalMs)}`,
     ],
@@ -29,6 +32,7 @@ const away: Scenario = {
   required: 'messages are refused (503) within 3.5 s; leases stay; all are served within 2 s of its return',
   bounds: { worstMs: 2000, refusalMs: 3500 },
   repeats: [1, 4],
+  keepsProcesses: true,
   async run(stage, repeats) {
     const notes: string[] = []
     const wrong: string[] = []
@@ -38,7 +42,9 @@ const away: Scenario = {
       const act = async (): Promise<void> => {
         await stage.arena.nats.kill()
         await delay(awayMs)
-        notes.push(...fared(stage, beganMs, performance.now()).notes)
+        const meanwhile = fared(stage, beganMs, performance.now())
+        notes.push(...meanwhile.notes)
+        wrong.push(...meanwhile.dishonest)
         await stage.arena.nats.start()
       }
       await stage.fault('NATS is away', act, 'from the end')
@@ -55,6 +61,7 @@ const restarted: Scenario = {
   required: 'no message waits for more than 2 s; no subscription stays dead',
   bounds: { worstMs: 2000 },
   repeats: [2, 10],
+  keepsProcesses: true,
   async run(stage, repeats) {
     for (let n = 0; n < repeats; n++) {
       await stage.fault('NATS is restarted', async () => {
@@ -76,6 +83,7 @@ const still: Scenario = {
     'refused within 5 s; what was asked before takes effect once; all are served within 2 s of its going on',
   bounds: { worstMs: 2000, refusalMs: 5000 },
   repeats: [1, 4],
+  keepsProcesses: true,
   async run(stage, repeats) {
     const notes: string[] = []
     for (let n = 0; n < repeats; n++) {
@@ -103,6 +111,7 @@ const cutOff: Scenario = {
   required: 'its rooms are served by others within 10 s; no flapping',
   bounds: { worstMs: 10_000, refusalMs: 5000 },
   repeats: [1, 2],
+  keepsProcesses: true,
   async run(stage, repeats) {
     const notes: string[] = []
     const wrong: string[] = []

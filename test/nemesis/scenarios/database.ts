@@ -19,6 +19,7 @@ const killed: Scenario = {
   bounds: { worstMs: 5000, refusalMs: 5000 },
   repeats: [1, 8],
   seconds: 12,
+  keepsProcesses: true,
   async run(stage, repeats) {
     const wrong: string[] = []
     const notes: string[] = []
@@ -40,6 +41,34 @@ const killed: Scenario = {
   },
 }
 
+const bothKilled: Scenario = {
+  id: 'F5b',
+  fault: `Postgres and NATS are killed together, away for ${awayMs / 1000} s, and started again one after the other`,
+  required:
+    'refused within 5 s and never acknowledged; served 5 s after both are back; no process is restarted',
+  bounds: { worstMs: 5000, refusalMs: 5000 },
+  repeats: [1, 4],
+  keepsProcesses: true,
+  async run(stage, repeats) {
+    const wrong: string[] = []
+    const { postgres, arena, crowd } = stage
+    for (let n = 0; n < repeats; n++) {
+      const act = async (): Promise<void> => {
+        await Promise.all([postgres.kill(), arena.nats.kill()])
+        const deadMs = performance.now()
+        await delay(awayMs)
+        const acknowledged = crowd.acknowledgedBetween(deadMs + graceMs, performance.now())
+        if (acknowledged > 0) wrong.push(`${acknowledged} messages were acknowledged without a database`)
+        // Whichever comes back first.
+        for (const back of n % 2 === 0 ? [postgres, arena.nats] : [arena.nats, postgres]) await back.start()
+      }
+      await stage.fault('Postgres and NATS are killed', act, 'from the end')
+      await delay(2000)
+    }
+    return { wrong }
+  },
+}
+
 const lateMs = 200
 const slowMs = 8000
 
@@ -51,6 +80,7 @@ const slow: Scenario = {
   bounds: { worstMs: 5000, failed: 0 },
   repeats: [1, 3],
   seconds: 12,
+  keepsProcesses: true,
   async run(stage, repeats) {
     const wrong: string[] = []
     const notes: string[] = []
@@ -82,6 +112,7 @@ const locked: Scenario = {
   bounds: { worstMs: 2000, refusalMs: 5000 },
   repeats: [1, 3],
   seconds: 23,
+  keepsProcesses: true,
   async run(stage, repeats) {
     const wrong: string[] = []
     for (let n = 0; n < repeats; n++) {
@@ -107,6 +138,7 @@ const cutOff: Scenario = {
   bounds: { worstMs: leaseMs + 2000 },
   repeats: [1, 4],
   seconds: 15,
+  keepsProcesses: true,
   async run(stage, repeats) {
     const returns = new Returns(stage)
     for (let n = 0; n < repeats; n++) {
@@ -121,4 +153,4 @@ const cutOff: Scenario = {
   },
 }
 
-export const databaseScenarios = [killed, slow, locked, cutOff]
+export const databaseScenarios = [killed, bothKilled, slow, locked, cutOff]

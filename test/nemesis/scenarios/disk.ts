@@ -18,6 +18,7 @@ const full: Scenario = {
   repeats: [1, 3],
   missing: smallDiskMissing,
   stage: { smallDisk: { of: 'tables', megabytes: 96 } },
+  keepsProcesses: true,
   async run(stage, repeats) {
     const wrong: string[] = []
     const { disk } = stage.postgres
@@ -51,6 +52,7 @@ const logFull: Scenario = {
   seconds: 25,
   missing: smallDiskMissing,
   stage: { smallDisk: { of: 'log', megabytes: 128 } },
+  keepsProcesses: true,
   async run(stage, repeats) {
     const wrong: string[] = []
     const notes: string[] = []

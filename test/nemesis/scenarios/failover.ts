@@ -56,6 +56,7 @@ const synchronous: Scenario = {
     'nothing acknowledged is lost; sync tokens stay good; no process is restarted; served 5 s after writes are possible',
   bounds: { worstMs: 5000 },
   repeats: [1, 1],
+  keepsProcesses: true,
   async run(stage) {
     const stack = stage.lasting()
     const standby = stack.use(await stage.postgres.standby())
@@ -90,6 +91,7 @@ const asynchronous: Scenario = {
   bounds: { worstMs: 5000 },
   repeats: [1, 1],
   stage: { onlyTalk: true },
+  keepsProcesses: true,
   async run(stage) {
     const stack = stage.lasting()
     const { line, directory } = await lineForStandbys(stage, stack)
@@ -125,6 +127,7 @@ const inTurn: Scenario = {
   repeats: [1, 1],
   seconds: 25,
   stage: { onlyTalk: true },
+  keepsProcesses: true,
   async run(stage) {
     const stack = stage.lasting()
     const { line, directory } = await lineForStandbys(stage, stack)
