@@ -72,6 +72,8 @@ export class Activation implements TurnHolder {
   #decided = 0
   #durable = 0
   #unsettled = 0
+  /** What the one before has decided is on its way to the database. */
+  #waitsForPredecessor = false
   /** Requests of which it is being found out whether they or the database are to blame: nothing else answers them. */
   #accused: Set<Call> | undefined
   /** Gone, and nothing on its way. */
@@ -183,7 +185,7 @@ export class Activation implements TurnHolder {
    * done, and then the repetition finds it done.
    */
   commitsStall(): void {
-    if (this.#unsettled === 0) return
+    if (this.#unsettled === 0 && !this.#waitsForPredecessor) return
     this.#held.stalled()
     // The turn under way may wait for a commit, too, and everybody behind it with it.
     this.#current?.refuse(noCommit())
@@ -229,7 +231,11 @@ export class Activation implements TurnHolder {
   async #load(predecessor: Activation | undefined): Promise<void> {
     const context = new ActivationContext(this)
     try {
-      if (predecessor !== undefined) await predecessor.ended
+      if (predecessor !== undefined) {
+        this.#waitsForPredecessor = true
+        await predecessor.ended
+        this.#waitsForPredecessor = false
+      }
       if (this.#state !== 'loading') return
       const actor = await this.definition.load(context)
       if (this.#state !== 'loading') return

@@ -139,6 +139,7 @@ export class Ask implements Expiring {
     if (remainingMs <= 0) return this.expire()
     if (!this.#isUnderstood()) return this.refuse(tooNew())
     const epoch = directory.epochOf(shard)
+    const askedAtMs = clock.monotonic()
     const abort = new AbortController()
     this.#attempt = abort
     const unwatch = directory.watch(shard, (news) => {
@@ -154,7 +155,7 @@ export class Ask implements Expiring {
       else {
         if (error.kind === 'no-responders') this.#environment.local?.suspect(shard)
         if (error.kind !== 'aborted') directory.refresh()
-        if (this.#isCutOff(error)) this.expire()
+        if (this.#isCutOff(error, askedAtMs)) this.expire()
         else this.again()
       }
     } finally {
@@ -162,10 +163,13 @@ export class Ask implements Expiring {
     }
   }
 
-  #isCutOff({ kind, silentMs }: BusError): boolean {
+  #isCutOff({ kind, silentMs }: BusError, askedAtMs: number): boolean {
     if (kind === 'aborted') return false
     const nowMs = this.#environment.clock.monotonic()
-    if (kind === 'disconnected') this.#cutOffSinceMs ??= nowMs - Math.min(silentMs, silenceMs)
+    const lostAtMs = nowMs - Math.min(silentMs, silenceMs)
+    // For so long there was one.
+    if (lostAtMs - askedAtMs > maxBackoffMs) this.#cutOffSinceMs = undefined
+    if (kind === 'disconnected') this.#cutOffSinceMs ??= lostAtMs
     else this.#cutOffSinceMs = undefined
     return this.#cutOffSinceMs !== undefined && nowMs - this.#cutOffSinceMs >= cutOffMs
   }

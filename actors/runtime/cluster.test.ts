@@ -304,6 +304,54 @@ test('a host that gets no connections to commit over gives its shards back after
   assert.deepEqual([a.host.ownedShards.length, b.host.ownedShards.length], [8, 8])
 })
 
+test('a host keeps its shards when Postgres is back before it could give them back', async () => {
+  for (const awayMs of [2500, 3300, 3400, 3500, 3600, 3700, 3800]) {
+    const world = new ModelWorld(16)
+    const both = await two(world)
+    const [, b] = both
+    await world.clock.advance(137)
+    const reach = (isReached: boolean): void => {
+      for (const { cluster, connection } of both) {
+        cluster.unreachable = !isReached
+        connection.refused = !isReached
+      }
+    }
+    reach(false)
+    // A decision that cannot be committed is what the refusals are noticed by.
+    void askCounter(b.host, keyAt(world, b), add(1)).catch(() => {})
+    await world.clock.advance(awayMs)
+    reach(true)
+    await world.clock.advance(5000)
+    assert.ok(
+      world.cluster.states().every(({ epoch }) => epoch <= 2),
+      `after ${awayMs} ms shards have moved`,
+    )
+  }
+})
+
+test('a host that turns out to get no connections while it joins says so at once, and nobody gives up shards for it', async () => {
+  const world = new ModelWorld(64)
+  await two(world)
+  const before = world.cluster.states()
+  // A join takes some round trips.
+  const c = await world.start({ refused: true, slowJoin: true })
+  await world.clock.advance(3000)
+  assert.deepEqual(c.host.ownedShards, [])
+  assert.deepEqual(world.cluster.states(), before)
+})
+
+test('a drain while commits are not answered takes no longer than one shard may', async () => {
+  const world = new ModelWorld(16)
+  const [, b] = await two(world)
+  const never = { until: new Promise<void>(() => {}) }
+  world.store.fault(...Array.from({ length: 50 }, () => never))
+  const keys = new Map(Array.from({ length: 2000 }, (_, i) => [shardOf(`k${i}`, world.shardCount), `k${i}`]))
+  for (const shard of b.host.ownedShards)
+    void askCounter(b.host, keys.get(shard) ?? '', add(1)).catch(() => {})
+  await world.clock.advance(50)
+  await within(world, 3500, b.host.drain())
+})
+
 test('a host that is alone keeps its shards while it gets no connections, and goes on when it has them', async () => {
   const world = new ModelWorld(4)
   const { host, connection } = await world.start()

@@ -35,8 +35,11 @@ export interface CommitterOptions {
   readonly onBehind: (lanes: readonly Lane[]) => void
   /** For a while there has been no connection to be had; called again after each further while. What waits goes on waiting. */
   readonly onRefused?: (error: unknown) => void
-  /** A group has not been answered for a while. It goes on being sent; whoever waits for it should be told rather than kept. */
-  readonly onStalled?: () => void
+  /**
+   * A group has not been answered for a while, and called again after each second in which it is not. It goes on being sent; whoever waits
+   * for it should be told rather than kept.
+   */
+  readonly onStalled?: (isFirst: boolean) => void
 }
 
 /** So many decisions may wait; beyond, requests should be refused before they decide. */
@@ -47,6 +50,7 @@ const maxBackoffMs = 1000
 const answerLimitMs = 10_000
 /** So long whoever waits for a group is kept waiting: a restart of Postgres may take less. */
 const stallMs = 4000
+const stallAgainMs = 1000
 /** So long no connection may be to be had: others may get some, before anybody is told that he waits in vain. */
 const refusedLimitMs = 3000
 /** So many refusals for content in a row, with no success between, are not the actors' fault. */
@@ -120,10 +124,15 @@ export class Committer {
   /** Sends one group until its fate is known. */
   async #commit(submissions: readonly Submission[]): Promise<void> {
     let parts = partsOf(submissions)
-    const stall = this.#options.clock.after(stallMs, () => {
+    const { clock } = this.#options
+    const tell = (): void => {
+      const isFirst = !this.#stalled
       this.#stalled = true
-      this.#options.onStalled?.()
-    })
+      // Others may begin to wait in ways that nobody sees.
+      stall = clock.after(stallAgainMs, tell)
+      this.#options.onStalled?.(isFirst)
+    }
+    let stall = clock.after(stallMs, tell)
     for (let attempt = 0; ; attempt++) {
       parts = parts.filter((part) => !part.lane.closed)
       if (parts.length === 0) break

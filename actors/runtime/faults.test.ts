@@ -98,6 +98,19 @@ test('who waits for a commit that is not answered is told so after four seconds,
   assert.deepEqual(await askCounter(host, 'a', read), { sum: 2 })
 })
 
+test('who waits for the successor of an actor whose commits are not answered is told so, too', async () => {
+  const world = new ModelWorld(1)
+  const { host } = await world.start()
+  assert.deepEqual(await askCounter(host, 'x', add(1)), { sum: 1 })
+  world.store.fault({ until: new Promise(() => {}) })
+  void askCounter(host, 'x', { kind: 'crash', body: { add: 1 } }).catch(() => {})
+  await world.clock.advance(100)
+  const options = { timeoutMs: 9500 }
+  const asked = askCounter(host, 'x', { ...read, options }).catch(statusOf)
+  await world.clock.advance(4500)
+  assert.equal(await Promise.race([asked, Promise.resolve('open')]), 503)
+})
+
 test('the news that commits were lost is not lost with the first attempt to act on it', async () => {
   const world = new ModelWorld()
   const { host, cluster } = await world.start()
@@ -185,6 +198,33 @@ test('who has no connection to the bus for three seconds is told so, and who has
   world.bus.request = request
   await client[Symbol.asyncDispose]()
   await host.stop()
+})
+
+test('a long poll that has lost its connection long ago waits on when it loses another one', async () => {
+  const world = new ModelWorld()
+  await world.start()
+  const client = await openActorClient({
+    bus: world.bus,
+    clock: world.clock,
+    random: seededRandom(7),
+    shardCount: world.shardCount,
+    owners: async () => world.cluster.states(),
+  })
+  let lose = (): void => {}
+  world.bus.request = () =>
+    new Promise((_resolve, reject) => {
+      lose = () => reject(new BusError('disconnected', 'the connection was lost', { silentMs: 100 }))
+    })
+  let outcome = 'open'
+  const options = { timeoutMs: 30_000 }
+  askCounter(client, 'k', { ...read, options }).catch((error: unknown) => (outcome = String(error)))
+  for (const afterMs of [1000, 20_000]) {
+    await world.clock.advance(afterMs)
+    lose()
+    await world.clock.advance(500)
+    assert.equal(outcome, 'open')
+  }
+  await client[Symbol.asyncDispose]()
 })
 
 test('without the database whoever asks is refused when the leases are over, and served again when it is back', async () => {

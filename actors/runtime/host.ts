@@ -257,8 +257,8 @@ export class ActorHost implements AsyncDisposable {
       },
       onRefused: (error) => this.#ownership.refusedConnection(error),
       onBehind: (lanes) => void this.#ownership.behind(lanes.map((lane) => lane.shard)),
-      onStalled: () => {
-        reportShard({ shard: -1, epoch: 0, what: 'commits-stall' })
+      onStalled: (isFirst) => {
+        if (isFirst) reportShard({ shard: -1, epoch: 0, what: 'commits-stall' })
         this.#shards.commitsStall(committer)
       },
     })
@@ -296,7 +296,8 @@ export function makeActorHost(options: ActorHostOptions): ActorHost {
   })
 }
 
-/** Starts a process that owns shards. Alone in its cluster it owns all of them when this resolves. Throws what the database throws. */
+/** Starts a process that owns shards. Alone in its cluster it owns all of them when this resolves, unless
+ * Postgres gives it no connections to commit over. Throws what the database throws. */
 export function startActorHost(options: ActorHostOptions): Promise<ActorHost> {
   return started(makeActorHost(options))
 }

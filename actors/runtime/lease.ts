@@ -92,7 +92,7 @@ export class Lease {
     this.#renewed(startMs)
     this.#enter('member')
     reportShard({ shard: -1, epoch: 0, what: 'host-joined' })
-    this.#schedule(renewEveryMs)
+    this.#schedule(this.#options.condition() === condition ? renewEveryMs : 0)
     this.#options.onJoin(hostId)
   }
 

@@ -289,8 +289,12 @@ export class Ownership {
    * Nothing is claimed without connections to commit over. What is here goes to whoever can take it, at once: its decisions cannot become
    * durable. As long as nobody can, it is kept.
    */
-  #openConnections(survey: Survey): number {
-    void this.#connections.open().then((areOpen) => areOpen && this.hint())
+  async #openConnections(survey: Survey): Promise<number> {
+    const opening = this.#connections.open()
+    void opening.then((areOpen) => areOpen && this.hint())
+    // What was refused a moment ago may be had now: then nothing has to move.
+    const areOpen = await Promise.race([opening, delay(this.#options.clock, restlessMs)])
+    if (areOpen === true) return minLookMs
     const shares = sharesOf(survey)
     if (shares.size === 0 || shares.has(this.lease.hostId)) return restlessMs
     const { shards } = this.#options
@@ -341,16 +345,21 @@ export class Ownership {
 
   /**
    * A few shards at a time, and the next when these have an owner, so that not everything is loaded anew at once. When nobody takes them, or
-   * it takes long, the rest goes together.
+   * it takes long, the rest goes together; all within the time that one may take.
    */
   async #giveUpAll(): Promise<void> {
     const { shards, clock } = this.#options
     const untilMs = clock.monotonic() + pacedMs
+    const endMs = clock.monotonic() + leaveLimitMs
     let isPaced = this.#hasHeirs
     while (shards.lanes.length > 0) {
       const lanes = isPaced ? shards.lanes.slice(0, movesAtOnce) : shards.lanes
       const taken = this.#taken(lanes)
-      await this.#giveUp(lanes.map(({ shard }) => shard))
+      const leftMs = (isPaced ? untilMs : endMs) - clock.monotonic()
+      await this.#giveUp(
+        lanes.map(({ shard }) => shard),
+        Math.max(0, leftMs),
+      )
       isPaced &&= clock.monotonic() < untilMs && (await taken)
     }
   }
@@ -374,11 +383,11 @@ export class Ownership {
   }
 
   /** Each shard is released as soon as it is done, so that its next owner need not wait for the slowest. */
-  async #giveUp(wanted: readonly number[]): Promise<void> {
+  async #giveUp(wanted: readonly number[], limitMs = leaveLimitMs): Promise<void> {
     const { store, shards, bus } = this.#options
     const leaving = shards.lanes.filter((lane) => wanted.includes(lane.shard))
     const give = async (lane: Lane): Promise<void> => {
-      await shards.leave(lane.shard, leaveLimitMs)
+      await shards.leave(lane.shard, limitMs)
       try {
         await store.release(this.lease.hostId, [lane])
       } finally {

@@ -270,6 +270,8 @@ export class Device {
   /** A room may be told again from before what is known only where the user's membership has changed since. */
   #checkToldAnew(roomId: string, room: KnownRoom, log: readonly LoggedEvent[]): void {
     const { tables } = this.#world.server
+    // What is above the heads of a new server is foreign to it, before it has a new incarnation.
+    if (this.#world.kernel.nowMs - this.#world.lastFailOverMs < staleMs) return
     const changed = membershipChanges(tables, roomId, this.userId).at(-1)?.pos ?? 0
     const knownPos = log[room.lastIndex]?.record.pos ?? 0
     if (changed <= knownPos)

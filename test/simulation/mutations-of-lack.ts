@@ -56,7 +56,7 @@ export const lacking: readonly Mutation[] = [
     name: 'who waits for a commit that is not answered is kept waiting',
     sentence: 'When durability cannot be given the server refuses within seconds.',
     file: 'actors/runtime/committer.ts',
-    find: '      this.#options.onStalled?.()\n',
+    find: '      this.#options.onStalled?.(isFirst)\n',
     replace: '',
     test: 'actors/runtime/faults.test.ts',
     because: 'a run asks again until there is an answer, however late',

@@ -15,6 +15,8 @@ interface ModelHost extends HostRecord {
 }
 
 const ttlMs = 5000
+/** Turns of the microtask queue that a slow join takes. */
+const roundTrips = 40
 
 /** The database as all hosts share it. */
 export class ModelCluster {
@@ -52,6 +54,8 @@ export class ModelClusterStore implements ClusterStore {
   unreachable = false
   /** While set, renewals do not arrive: the host is alive but cut off. */
   mute = false
+  /** Joining takes some round trips. */
+  slowJoin = false
   /** So many releases fail from now on. */
   failingReleases = 0
   #onSessionEnd: (() => void) | undefined
@@ -64,6 +68,7 @@ export class ModelClusterStore implements ClusterStore {
 
   async join(host: HostRecord, onSessionEnd: () => void): Promise<void> {
     this.#reach()
+    for (let trip = 0; this.slowJoin && trip < roundTrips; trip++) await Promise.resolve()
     this.#onSessionEnd = onSessionEnd
     const expiresAtMs = this.#cluster.clock.monotonic() + ttlMs
     this.#cluster.hosts.set(host.hostId, { ...host, expiresAtMs, draining: false, connected: true })

@@ -42,6 +42,8 @@ export class ModelWorld {
       cutOff?: boolean
       /** Postgres gives it no connections for commits when it starts. */
       refused?: boolean
+      /** Joining takes some round trips. */
+      slowJoin?: boolean
     } = {},
   ): Promise<ModelHost> {
     const bus = new ModelBus(this.bus)
@@ -49,6 +51,7 @@ export class ModelWorld {
     const connection = new ModelConnection(this.store)
     connection.refused = options.refused ?? false
     const cluster = new ModelClusterStore(this.cluster)
+    cluster.slowJoin = options.slowJoin ?? false
     const seed = this.#seed++
     const starting = openActorHost({
       bus,

@@ -41,7 +41,7 @@ interface Powers {
 
 export class Notifications {
   readonly #host: SyncHost
-  /** By event number, the oldest first: each user's sync reads the events anew, so their objects differ. */
+  /** By event number, the oldest first: their objects may differ from one sync to the next. */
   readonly #prepared = new Map<number, Prepared>()
   /** By room number, of the state that was asked for last: most events change none. */
   readonly #latest = new Map<number, Powers>()
