@@ -12,7 +12,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Compose, Running } from '../running.ts'
 import type { ClusterView } from '../admin/cluster-view.ts'
 import { clusterText } from './cluster-text.ts'
-import { hostsToDrain } from './drain.ts'
+import { hostsToDrain, waitUntilEmpty } from './drain.ts'
 import { runCommandLine } from './run.ts'
 import { SlowSteps } from './slow-steps.ts'
 import { greeting } from './start.ts'
@@ -28,11 +28,13 @@ interface Play {
   readonly environment?: Record<string, string>
   readonly input?: string
   readonly compose?: Compose
+  /** Where standard output goes, for whoever looks while the command runs. */
+  readonly output?: Collector
 }
 
 /** Runs a command line with a played terminal and configuration. */
 async function troupe(commandLine: string, play: Play = {}): Promise<Outcome> {
-  const out = new Collector()
+  const out = play.output ?? new Collector()
   const err = new Collector()
   const code = await runCommandLine({
     args: commandLine === '' ? [] : commandLine.split(' '),
@@ -50,6 +52,13 @@ class Collector extends Writable {
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.text += chunk.toString()
     done()
+    this.emit('told')
+  }
+
+  /** Resolves when it has been told that; rejects after ten seconds. */
+  async until(text: string): Promise<void> {
+    const signal = AbortSignal.timeout(10_000)
+    while (!this.text.includes(text)) await once(this, 'told', { signal })
   }
 }
 
@@ -178,31 +187,60 @@ test('migrate brings an empty database to the newest schema, and may be repeated
   assert.equal((await listHosts(database.database.reads)).length, 0)
 })
 
-test('drain marks the host and waits until others own its shards', async () => {
+test('drain marks the host, says how many shards are left, and waits until others own them', async () => {
   await using database = await testDatabase({ shardCount: 4 })
   await addHost(database, 11, 'one')
   await addHost(database, 12, 'two')
   await give(database, 11, 0, 3)
-  const { sql } = database.database.control
+  const told = new Collector()
   const handOver = async (): Promise<void> => {
-    const endMs = performance.now() + 10_000
-    while (!(await listHosts(database.database.reads)).some((host) => host.draining)) {
-      assert.ok(performance.now() < endMs, 'the host was not marked')
-    }
+    await told.until('4 shards left')
     assert.deepEqual(
       (await listHosts(database.database.reads)).map((host) => host.draining),
       [true, false],
     )
-    await sql`update shard set owner = 12, epoch = epoch + 1`
+    await give(database, 12, 0, 2)
+    await told.until('1 shard left')
+    await give(database, 12, 3, 3)
   }
   const [outcome] = await Promise.all([
-    troupe('drain one', { environment: { DATABASE_URL: database.url } }),
+    troupe('drain one', { environment: { DATABASE_URL: database.url }, output: told }),
     handOver(),
   ])
   assert.equal(outcome.err, '')
   assert.equal(outcome.code, 0)
-  assert.match(outcome.out, /one has no shards any more/)
+  assert.match(
+    outcome.out,
+    /^4 shards left after \d+\.\d s\n1 shard left after \d+\.\d s\none has no shards any more and can be stopped\.\n$/,
+  )
   assert.ok((await listShards(database.database.reads)).every((shard) => shard.owner === 12))
+})
+
+test('a drain tells each number once, and fails with what to do when it is not over in a minute', async () => {
+  await using database = await testDatabase({ shardCount: 4 })
+  await addHost(database, 11, 'one')
+  await addHost(database, 12, 'two')
+  await give(database, 11, 0, 3)
+  // Whoever waits has waited at once; after half a minute the other host has three of the shards.
+  let nowMs = 0
+  const clock: Clock = {
+    now: () => nowMs,
+    monotonic: () => nowMs,
+    after: (delayMs, run) => {
+      nowMs += delayMs
+      if (nowMs === 30_000) void give(database, 12, 0, 2).then(run)
+      else setImmediate(run)
+      return { cancel: () => {} }
+    },
+  }
+  const told: string[] = []
+  const terminal = { write: (text: string) => void told.push(text) }
+  await assert.rejects(
+    waitUntilEmpty({ reads: database.database.reads, drained: new Set([11]), terminal, clock }),
+    /did not hand over its shards in a minute\. It goes on draining; see: npx troupe status$/,
+  )
+  assert.ok(nowMs > 60_000 && nowMs < 61_000)
+  assert.deepEqual(told, ['4 shards left after 0.0 s\n', '1 shard left after 30.0 s\n'])
 })
 
 test('a drain that is cancelled unmarks the host', async () => {

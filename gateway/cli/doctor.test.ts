@@ -2,16 +2,17 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { describe, it } from 'node:test'
+import { initialise, readMigrations } from '#storage/migrate.ts'
 import type { ServerFacts } from '#storage/server-facts.ts'
+import { serving } from '#test/support/loopback.ts'
 import { natsServer } from '#test/support/nats.ts'
 import { makeCertificates, startNatsNodes } from '#test/support/nats-nodes.ts'
-import { testDatabase } from '#test/support/postgres.ts'
+import { type TestDatabase, testDatabase } from '#test/support/postgres.ts'
 import { loadConfig } from '../config/load.ts'
 import type { ClusterView, HostView } from '../admin/cluster-view.ts'
 import { programVersion } from '../version.ts'
@@ -19,7 +20,7 @@ import { examineCluster } from './doctor/cluster.ts'
 import { clockFinding, connectionFinding, settingFindings } from './doctor/database.ts'
 import { bytesInWords, type Finding } from './doctor/finding.ts'
 import { examineNats } from './doctor/nats.ts'
-import { baseUrlOf, certificateFinding, examineNetwork } from './doctor/network.ts'
+import { certificateFinding, examineNetwork } from './doctor/network.ts'
 import { runCommandLine } from './run.ts'
 import { terminalOf } from './terminal.ts'
 
@@ -37,6 +38,15 @@ interface Report {
 }
 
 async function doctor(environment: Record<string, string>): Promise<Report & { readonly code: number }> {
+  const { code, text } = await commandLine(['doctor', '--json'], environment)
+  return { ...(JSON.parse(text) as Report), code }
+}
+
+/** What a command returns and writes. */
+async function commandLine(
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<{ readonly code: number; readonly text: string }> {
   let text = ''
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -45,12 +55,12 @@ async function doctor(environment: Record<string, string>): Promise<Report & { r
     },
   })
   const code = await runCommandLine({
-    args: ['doctor', '--json'],
+    args,
     terminal: terminalOf({ input: Readable.from(['']), output, errors: output }),
     config: () => configOf(environment),
     compose: () => Promise.reject(new Error('The test did not expect a start.')),
   })
-  return { ...(JSON.parse(text) as Report), code }
+  return { code, text }
 }
 
 function of(findings: readonly Finding[], area: string): string[] {
@@ -101,6 +111,33 @@ describe('the database', () => {
     assert.equal(absent.code, 1)
     assert.match(of(absent.findings, 'database')[0] ?? '', /^problem: it cannot be used: .*ECONNREFUSED/)
   })
+
+  it(
+    'that lacks migrations is a warning that names them, and well again after `troupe migrate`',
+    limit,
+    async () => {
+      await using database = await databaseOfVersionBefore()
+      await using folder = await temporaryFolder()
+      const environment = {
+        DATABASE_URL: database.url,
+        TROUPE_SERVER_NAME: 'example.org',
+        TROUPE_DATA_DIR: folder.path,
+        TROUPE_LISTEN: '127.0.0.1:1',
+      }
+      const { findings, code, problems } = await doctor(environment)
+      assert.equal(code, 0)
+      assert.equal(problems, 0)
+      const [missing] = findings.filter(({ area }) => area === 'schema')
+      assert.equal(missing?.verdict, 'warning')
+      assert.match(missing.what, /^migrations are missing: 8 \(host-weight\), 9 \(host-condition\)/)
+      assert.match(missing.remedy ?? '', /^npx troupe migrate, or start a process of this version\.$/)
+      assert.equal((await commandLine(['migrate'], environment)).code, 0)
+      assert.match(
+        of((await doctor(environment)).findings, 'schema').join(),
+        /^ok: all migrations of this version; /,
+      )
+    },
+  )
 
   it('is judged by its settings', () => {
     const verdicts = (changed: Partial<ServerFacts>): string[] =>
@@ -276,10 +313,19 @@ describe('the way from outside', () => {
     assert.deepEqual(verdicts, ['ok', 'warning', 'problem'])
   })
 
-  it('is read out of a well-known document, if it is one', () => {
-    assert.equal(baseUrlOf('{"m.homeserver":{"base_url":"https://x.org/"}}'), 'https://x.org')
-    for (const text of ['', '<html>', 'null', '{}', '{"m.homeserver":{"base_url":1}}'])
-      assert.equal(baseUrlOf(text), undefined)
+  it('is looked for in the well-known document of the server’s name, too', limit, async () => {
+    // No resolver takes a part of more than 63 characters to the network.
+    const serverName = `${'a'.repeat(64)}.example`
+    const config = configOf({
+      TROUPE_SERVER_NAME: serverName,
+      TROUPE_PUBLIC_URL: 'http://127.0.0.1:1',
+      TROUPE_LISTEN: '127.0.0.1:1',
+    })
+    const [found = ''] = of(await examineNetwork(config, 0), 'well-known')
+    assert.ok(
+      found.startsWith(`problem: https://${serverName}/.well-known/matrix/client does not answer: `),
+      found,
+    )
   })
 })
 
@@ -335,21 +381,23 @@ it('bytes are told in the unit that fits', () => {
   ])
 })
 
+/** A server's database as the last version left it that knew neither weights nor conditions of hosts. */
+async function databaseOfVersionBefore(): Promise<TestDatabase> {
+  const database = await testDatabase({ migrated: false })
+  const { sql } = database.database.control
+  await sql`
+    create table migration (id integer primary key, name text not null, breaking boolean not null,
+      applied_at timestamptz not null default now())`
+  for (const migration of (await readMigrations()).filter(({ id }) => id <= 7)) {
+    await sql.unsafe(migration.sql).simple()
+    await sql`
+      insert into migration (id, name, breaking) values (${migration.id}, ${migration.name}, ${migration.breaking})`
+  }
+  await initialise(database.database, { serverName: 'example.org', shardCount: 64 })
+  return database
+}
+
 async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'troupe-doctor-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
-}
-
-async function serving(listener: RequestListener): Promise<{ readonly url: string } & AsyncDisposable> {
-  const server = createServer(listener).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await server[Symbol.asyncDispose]()
-    },
-  }
 }

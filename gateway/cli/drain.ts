@@ -5,8 +5,8 @@
 
 import { type KnownHost, listHosts, setDraining } from '#storage/cluster/leases.ts'
 import { hasSchema } from '#storage/cluster/operator.ts'
-import type { Database } from '#storage/pool.ts'
-import { delay, systemClock } from '#actors/runtime/clock.ts'
+import type { Reads } from '#storage/reads.ts'
+import { type Clock, delay, systemClock } from '#actors/runtime/clock.ts'
 import { canBeDrained, hostsCalled } from '../admin/draining.ts'
 import { type Command, CommandError } from './command.ts'
 import { openExisting } from './open-database.ts'
@@ -34,7 +34,8 @@ export const drain: Command = {
     }
     const meant = hostsToDrain(hosts, name)
     for (const { hostId } of meant) await setDraining(database.control, hostId, true)
-    await waitUntilEmpty(database, new Set(meant.map((host) => host.hostId)), terminal)
+    const drained = new Set(meant.map((host) => host.hostId))
+    await waitUntilEmpty({ reads: database.reads, drained, terminal, clock: systemClock })
     terminal.write(`${name} has no shards any more and can be stopped.\n`)
     return 0
   },
@@ -63,27 +64,36 @@ function hostsNamed(hosts: readonly KnownHost[], name: string): readonly KnownHo
   )
 }
 
-async function waitUntilEmpty(
-  database: Database,
-  drained: ReadonlySet<number>,
-  terminal: Terminal,
-): Promise<void> {
-  const startMs = systemClock.monotonic()
+export interface Emptying {
+  readonly reads: Reads
+  /** Ids of the hosts that are to have no shards. */
+  readonly drained: ReadonlySet<number>
+  readonly terminal: Pick<Terminal, 'write'>
+  readonly clock: Clock
+}
+
+/** Says how many shards are left whenever there are fewer or more. Throws CommandError when some are after a minute. */
+export async function waitUntilEmpty({ reads, drained, terminal, clock }: Emptying): Promise<void> {
+  const startMs = clock.monotonic()
   let told = -1
   for (;;) {
-    const hosts = await listHosts(database.reads)
+    const hosts = await listHosts(reads)
     const left = hosts
       .filter((host) => host.alive && drained.has(host.hostId))
       .reduce((sum, host) => sum + host.shards, 0)
     if (left === 0) return
-    const seconds = ((systemClock.monotonic() - startMs) / 1000).toFixed(1)
-    if (left !== told) terminal.write(`${left} shards left after ${seconds} s\n`)
+    const waitedMs = clock.monotonic() - startMs
+    if (left !== told) terminal.write(`${shardsInWords(left)} left after ${(waitedMs / 1000).toFixed(1)} s\n`)
     told = left
-    if (systemClock.monotonic() - startMs > patienceMs) {
+    if (waitedMs > patienceMs) {
       throw new CommandError(
         'The host did not hand over its shards in a minute. It goes on draining; see: npx troupe status',
       )
     }
-    await delay(systemClock, pollMs)
+    await delay(clock, pollMs)
   }
+}
+
+function shardsInWords(count: number): string {
+  return count === 1 ? '1 shard' : `${count} shards`
 }

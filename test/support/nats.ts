@@ -1,7 +1,8 @@
 /** A real nats-server for tests, on loopback and a free port, which can be stopped, paused and started again. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { promisify } from 'node:util'
 import { natsServerBinary } from './nats-binary.ts'
 
 export interface NatsServerOptions {
@@ -15,8 +16,10 @@ export interface NatsServerOptions {
   readonly tls?: boolean
 }
 
+const run = promisify(execFile)
 const startMs = 10_000
 const stopMs = 5_000
+const retireMs = 20_000
 
 /** Starts a server; it is ended with the test that uses it, and with the process at the latest. */
 export async function natsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
@@ -88,6 +91,22 @@ export class NatsServer {
   /** Ends it at once, as a crash does. */
   kill(): Promise<void> {
     return this.#end('SIGKILL')
+  }
+
+  /**
+   * Takes it out of service as an operator does, by `nats-server --signal ldm`: it takes no new clients, sends those that it has away, a few
+   * at a time, and ends. Resolves when it has ended; rejects after twenty seconds.
+   */
+  async retire(): Promise<void> {
+    const child = this.#child
+    if (child?.pid === undefined) throw new Error('nats-server does not run')
+    const exited = once(child, 'exit', { signal: AbortSignal.timeout(retireMs) })
+    const [[code]] = await Promise.all([
+      exited,
+      run(this.#binary, ['--signal', `ldm=${child.pid}`], { timeout: retireMs }),
+    ])
+    if (code !== 0) throw new Error(`nats-server ended with ${code}`)
+    await this.#end('SIGKILL')
   }
 
   /** Makes it stand still: connections stay open and nothing moves. */

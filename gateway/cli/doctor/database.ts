@@ -93,7 +93,8 @@ export function connectionFinding(facts: ServerFacts, processes: number): Findin
   )
 }
 
-function stateFindings(facts: ServerFacts): Finding[] {
+/** What piles up in the server without anybody having set it so. */
+export function stateFindings(facts: ServerFacts): Finding[] {
   const findings: Finding[] = []
   if (facts.oldestTransactionMs > 10 * minuteMs) {
     findings.push(

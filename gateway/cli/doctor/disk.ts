@@ -31,7 +31,8 @@ export async function examineDataDirectory(config: Config): Promise<Finding[]> {
   }
 }
 
-function spaceFinding(path: string, free: number): Finding {
+/** `free`: bytes that the user of the server may still write there. */
+export function spaceFinding(path: string, free: number): Finding {
   const what = `${path} is writable, ${bytesInWords(free)} are free`
   const remedy = 'Make room, or move the folder to a larger disk: without room nothing can be stored.'
   if (free < tooLittle) return problem(area, what, remedy)

@@ -1,14 +1,13 @@
 /** How the server is reached from outside: its public URL, the certificate there, and what well-known tells clients. */
 
-import { parseJson } from '#protocol/json/parse.ts'
 import { publicUrl } from '../../config/public-url.ts'
 import type { Config } from '../../config/schema.ts'
 import { localUrl } from '../look.ts'
 import { endOfServed, validityFinding } from './certificate.ts'
 import { type Finding, problem, reasonOf, warning, well } from './finding.ts'
+import { examineWellKnown } from './well-known.ts'
 
 const urlArea = 'public URL'
-const wellKnownArea = 'well-known'
 const certificateArea = 'certificate'
 const gatewayArea = 'gateway'
 const answerMs = 5_000
@@ -78,38 +77,6 @@ async function examinePublicUrl(config: Config): Promise<Finding[]> {
   }
 }
 
-/** Clients that are given the server's name look there (Client-server API v1.19, "Well-known URIs"). */
-async function examineWellKnown(config: Config): Promise<Finding[]> {
-  if (config.publicUrl === undefined || !isDomain(config.serverName)) return []
-  const url = `https://${config.serverName}/.well-known/matrix/client`
-  const wanted = `{"m.homeserver":{"base_url":"${config.publicUrl}"}}`
-  const remedy = `Let the web server of ${config.serverName} answer there with ${wanted} and access-control-allow-origin: *`
-  try {
-    const response = await get(url)
-    if (!response.ok) return [problem(wellKnownArea, `${url} answers ${response.status}`, remedy)]
-    // Read as text first: what is no JSON is a finding, too.
-    const told = baseUrlOf(await response.text())
-    if (told !== config.publicUrl)
-      return [problem(wellKnownArea, `${url} says ${told ?? 'nothing that clients understand'}`, remedy)]
-    if (response.headers.get('access-control-allow-origin') !== '*')
-      return [warning(wellKnownArea, `${url} is not for browsers: its CORS header is missing`, remedy)]
-    return [well(wellKnownArea, `${url} names ${told}`)]
-  } catch (error) {
-    return [problem(wellKnownArea, `${url} does not answer: ${reasonOf(error)}`, remedy)]
-  }
-}
-
-/** Undefined where the text does not say it. */
-export function baseUrlOf(text: string): string | undefined {
-  try {
-    const body = parseJson(text) as { readonly 'm.homeserver'?: { readonly base_url?: unknown } } | null
-    const url = body?.['m.homeserver']?.base_url
-    return typeof url === 'string' ? url.replace(/\/+$/, '') : undefined
-  } catch {
-    return undefined
-  }
-}
-
 async function examineCertificate({ publicUrl: url }: Config, nowMs: number): Promise<Finding[]> {
   if (url === undefined || !url.startsWith('https:')) return []
   try {
@@ -135,11 +102,6 @@ function certificateEnd(url: string): Promise<number> {
   const { hostname, port } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   return endOfServed({ host, port: Number(port || 443), limitMs: answerMs })
-}
-
-/** Names with a dot that are no addresses: only those have a well-known document. */
-function isDomain(serverName: string): boolean {
-  return /^[a-z0-9-]+(\.[a-z0-9-]+)+$/i.test(serverName) && !/^[0-9.]+$/.test(serverName)
 }
 
 function get(url: string): Promise<Response> {
