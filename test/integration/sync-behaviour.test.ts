@@ -29,6 +29,27 @@ function types(events: Response[]): string[] {
   return events.map((event) => `${event.type} ${event.state_key}`).sort()
 }
 
+describe('a token of another history', () => {
+  it('begins every room afresh, also a short one that is told whole: what a client has of it may be lost', async () => {
+    const [ann] = await people()
+    const room = await world.room(ann)
+    const good = (await ann.sync()).next_batch
+    const token = parseSyncToken(good)
+    assert.ok(token)
+    const others = [
+      { ...token, incarnation: token.incarnation + 1 },
+      { ...token, positions: token.positions.map((pos) => pos + 1000) },
+    ]
+    for (const other of others) {
+      const joined = (await ann.sync({ since: formatSyncToken(other) })).rooms.join[room]
+      assert.equal(joined.timeline.limited, true)
+      assert.ok(types([...joined.state.events, ...joined.timeline.events]).includes('m.room.create '))
+    }
+    assert.equal((await ann.sync()).rooms.join[room].timeline.limited, false)
+    assert.equal((await ann.sync({ since: good })).rooms, undefined)
+  })
+})
+
 describe('invites, knocks and leaves', () => {
   it('an invite comes with stripped state, is told once, and turns into a joined room', async () => {
     const [ann, ben] = await people()

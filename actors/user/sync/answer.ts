@@ -232,7 +232,7 @@ async function joinedRoom(
   const items =
     view.ask.mode === 'fresh' ? await user.own.accountData(roomId) : (extra.accountData.get(roomId) ?? [])
   const parts = {
-    view: options.since !== undefined && view.ask.mode === 'fresh' ? detached(view) : view,
+    view: plan.since !== undefined && view.ask.mode === 'fresh' ? detached(view) : view,
     state,
     accountData: accountDataEvents(items, (event) => filter.roomAccountData({ ...event, room_id: roomId })),
     ephemeral: ephemeralOf(options, view, extra.typing.get(roomId)),

@@ -26,6 +26,7 @@ import { commandsInReadme, dumpToolsMissing, findDumpTools } from '../dump-tools
 import { type PostgresServer, startPostgres } from '../postgres-server.ts'
 import type { Scenario } from '../scenario.ts'
 import type { Stage } from '../stage.ts'
+import { Witness } from '../witness.ts'
 
 const talkMs = 2500
 const lagMs = 2000
@@ -62,6 +63,7 @@ const synchronous: Scenario = {
     const standby = stack.use(await stage.postgres.standby())
     for (const server of [stage.postgres, standby]) await server.set('synchronous_standby_names', '*')
     await stage.postgres.followed('sync')
+    const witness = await Witness.of(stage)
     await stage.crowd.talkOn(40, 20_000)
     const before = await incarnation(stage)
     const act = async (): Promise<void> => {
@@ -76,10 +78,10 @@ const synchronous: Scenario = {
     await stage.fault('Postgres dies', act, 'from the end')
     await delay(talkMs)
     const after = await incarnation(stage)
-    return {
-      wrong:
-        after === before ? [] : [`the incarnation went from ${before} to ${after}: every token was refused`],
-    }
+    const wrong = await witness.shows('good')
+    if (after !== before)
+      wrong.push(`the incarnation went from ${before} to ${after}: every token was refused`)
+    return { wrong }
   },
 }
 
@@ -97,6 +99,7 @@ const asynchronous: Scenario = {
     const { line, directory } = await lineForStandbys(stage, stack)
     const standby = stack.use(await stage.postgres.standby(directory))
     await stage.postgres.followed('async')
+    const witness = await Witness.of(stage)
     await stage.crowd.talkOn(40, 20_000)
     const before = await incarnation(stage)
     line.hold()
@@ -113,7 +116,8 @@ const asynchronous: Scenario = {
     const servedMs = performance.now()
     await delay(talkMs)
     const after = await incarnation(stage)
-    return verdictOnLoss(stage, [{ before, after, lostFromMs: heldMs, servedMs }])
+    const told = await verdictOnLoss(stage, [{ before, after, lostFromMs: heldMs, servedMs }])
+    return { ...told, wrong: [...told.wrong, ...(await witness.shows('fresh'))] }
   },
   judge: withoutLoss,
 }
@@ -134,6 +138,8 @@ const inTurn: Scenario = {
     const first = stack.use(await stage.postgres.standby(directory))
     const second = stack.use(await stage.postgres.standby(directory))
     await stage.postgres.followed('async', 2)
+    const witness = await Witness.of(stage)
+    const wrong: Finding[] = []
     await stage.crowd.talkOn(40, 20_000)
     let before = await incarnation(stage)
     line.hold()
@@ -154,12 +160,14 @@ const inTurn: Scenario = {
       const servedMs = performance.now()
       await stage.crowd.talkOn(40, 20_000)
       const after = await incarnation(stage)
+      wrong.push(...(await witness.shows('fresh')))
       losses.push({ before, after, lostFromMs, servedMs })
       before = after
       master = standby
     }
     await delay(talkMs)
-    return verdictOnLoss(stage, losses)
+    const told = await verdictOnLoss(stage, losses)
+    return { ...told, wrong: [...told.wrong, ...wrong] }
   },
   judge: withoutLoss,
 }
@@ -189,6 +197,7 @@ const putBack: Scenario = {
   stage: { onlyTalk: true },
   async run(stage) {
     const stack = stage.lasting()
+    const witness = await Witness.of(stage)
     await stage.crowd.talkOn(40, 20_000)
     const before = await incarnation(stage)
     const takenMs = performance.now()
@@ -209,7 +218,7 @@ const putBack: Scenario = {
     await delay(talkMs)
     const after = await incarnation(stage)
     const told = await verdictOnLoss(stage, [{ before, after, lostFromMs: takenMs, servedMs }])
-    return { ...told, wrong: [...told.wrong, ...unlessSaid(said)] }
+    return { ...told, wrong: [...told.wrong, ...unlessSaid(said), ...(await witness.shows('fresh'))] }
   },
   judge: withoutLoss,
 }
@@ -235,6 +244,7 @@ const dumped: Scenario = {
     const directory = await mkdtemp(join(tmpdir(), 'arena-dump-'))
     stack.defer(() => rm(directory, { recursive: true, force: true }))
     const operator = { directory, tools: tools.directory }
+    const witness = await Witness.of(stage)
     const same = await dumpAndRestore(stage, operator, async () => {
       await stage.postgres.close()
       return stage.postgres
@@ -246,7 +256,11 @@ const dumped: Scenario = {
       return other
     })
     const told = await verdictOnLoss(stage, [same, another])
-    return { ...told, wrong: [...told.wrong, ...unlessSaid(same.said), ...same.wrong, ...another.wrong] }
+    const shown = await witness.shows('fresh')
+    return {
+      ...told,
+      wrong: [...told.wrong, ...unlessSaid(same.said), ...same.wrong, ...another.wrong, ...shown],
+    }
   },
   judge: withoutLoss,
 }
