@@ -1,9 +1,12 @@
 /** Models `storage/cluster/leases.ts`: leases by the server's clock, and a lock that dies with its session. */
 
 import type * as real from '#storage/cluster/leases.ts'
+import type { Server } from '../../server.ts'
 import { access, asked } from '../access.ts'
 
 export const leaseMs: typeof real.leaseMs = 5000
+/** So long a dead host is known. */
+const rememberedMs = 3_600_000
 
 export const registerHost: typeof real.registerHost = (session, host) =>
   asked(session, (_tables, server) => {
@@ -38,13 +41,18 @@ export const setDraining: typeof real.setDraining = (session, hostId, draining) 
 
 export const listHosts: typeof real.listHosts = (reads) =>
   asked(reads, (tables, server) =>
-    [...tables.hosts.values()].map((host) => ({
+    [...tables.hosts.values()].toSorted(byName).map((host) => ({
       ...host,
       alive: host.expiresAtMs > server.nowMs,
       renewedMsAgo: server.nowMs - (host.expiresAtMs - leaseMs),
       shards: tables.shards.filter(({ owner }) => owner === host.hostId).length,
     })),
   )
+
+function byName(a: real.Host, b: real.Host): number {
+  if (a.name === b.name) return a.hostId - b.hostId
+  return a.name < b.name ? -1 : 1
+}
 
 export const unregisterHost: typeof real.unregisterHost = (session, hostId) =>
   asked(session, (_tables, server) => {
@@ -59,4 +67,20 @@ export const forgetOtherHosts: typeof real.forgetOtherHosts = (session, hostId) 
     }),
   )
 
-export const forgetDeadHosts: typeof real.forgetDeadHosts = async () => {}
+/** Asks nothing of the server where it would forget nobody: in a run, which is shorter than an hour, it costs no time. */
+export const forgetDeadHosts: typeof real.forgetDeadHosts = async (session) => {
+  if (longDead(access(session).connection.server).length === 0) return
+  await asked(session, (_tables, server) => {
+    const hostIds = longDead(server)
+    server.change((tables) => {
+      for (const hostId of hostIds) tables.hosts.delete(hostId)
+    })
+  })
+}
+
+function longDead({ tables, nowMs }: Server): number[] {
+  return [...tables.hosts.values()]
+    .filter(({ expiresAtMs }) => expiresAtMs < nowMs - rememberedMs)
+    .map(({ hostId }) => hostId)
+    .filter((hostId) => !tables.shards.some(({ owner }) => owner === hostId))
+}

@@ -13,6 +13,7 @@ export const listShards: typeof real.listShards = (reads) =>
         owner,
         alive: host !== undefined && host.expiresAtMs > server.nowMs,
         draining: host?.draining ?? false,
+        ownerVersion: host?.version,
       }
     }),
   )
