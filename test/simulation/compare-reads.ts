@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { NodeId } from '#protocol/state/trie-node.ts'
+import * as keys from '#storage/e2ee/one-time-keys.ts'
 import { readToDevice, readInboxHeads } from '#storage/e2ee/to-device.ts'
 import type { Reads } from '#storage/reads.ts'
 import { recentEvents, roomStanding } from '#storage/rooms/activation.ts'
@@ -23,6 +24,8 @@ import { readDevices } from '#storage/users/devices.ts'
 import { readFollowBacklogs, readFollowRows } from '#storage/users/following.ts'
 import { readProfiles } from '#storage/users/profiles.ts'
 import { readRoomOfUser, readRoomsOfUser } from '#storage/users/rooms-of-user.ts'
+import { readSession } from '#storage/users/tokens.ts'
+import * as modelKeys from './model/e2ee/one-time-keys.ts'
 import * as modelToDevice from './model/e2ee/to-device.ts'
 import * as modelActivation from './model/rooms/activation.ts'
 import * as modelEvents from './model/rooms/events.ts'
@@ -43,6 +46,7 @@ import * as modelDevices from './model/users/devices.ts'
 import * as modelFollowing from './model/users/following.ts'
 import * as modelProfiles from './model/users/profiles.ts'
 import * as modelRoomsOfUser from './model/users/rooms-of-user.ts'
+import * as modelTokens from './model/users/tokens.ts'
 import { immediate } from './model/access.ts'
 import type { Tables } from './model/tables.ts'
 
@@ -209,6 +213,14 @@ async function compareUser(
   await both.same([readInboxHeads, modelToDevice.readInboxHeads], userId)
   const page = { deviceId: 'D0', after: 0, limit: 2 }
   await both.same([readToDevice, modelToDevice.readToDevice], userId, page)
+  const device = { userId, deviceId: 'D0' }
+  const tokenHash = Buffer.from(`${userId} D0`).toString('base64')
+  for (const hash of [tokenHash, 'AAAA']) await both.same([readSession, modelTokens.readSession], hash)
+  await both.same([keys.readKeyCounts, modelKeys.readKeyCounts], device)
+  await both.same([keys.readOldestKey, modelKeys.readOldestKey], device, 'sim')
+  await both.same([keys.readKeysById, modelKeys.readKeysById], device, ['sim:1'])
+  await both.same([keys.readLastKeyNumber, modelKeys.readLastKeyNumber], userId)
+  await both.same([keys.readFallbackKeys, modelKeys.readFallbackKeys], device)
   for (const room of rooms) {
     await both.same([readRoomOfUser, modelRoomsOfUser.readRoomOfUser], userId, room.roomId)
     await both.same([membershipChanges, modelMembership.membershipChanges], room, userId)
