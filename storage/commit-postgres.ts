@@ -84,7 +84,7 @@ export class PostgresCommitStore implements CommitStore, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#sql.end({ timeout: 1 })
+    await this.#sql.end({ timeout: 0.5 })
   }
 
   /** One call. When the signal ends it, whether the transaction commits is unknown. */

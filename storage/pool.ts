@@ -46,7 +46,8 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
   const writer = opening.use(open({ purpose: 'bulk', max: 1 }))
   const reader = opening.use(open({ purpose: 'reads', max: options.reads, readOnly: true }))
   await checkSettings(control)
-  const resources = opening.move()
+  opening.move()
+  const all: AsyncDisposable[] = [control, writer, reader]
   let commits = 0
   return {
     reads: { sql: watched(reader.sql, options.reads) },
@@ -58,12 +59,15 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
     },
     commitStore: () => {
       const purpose = `commit ${++commits}`
-      return resources.use(
-        // Without a limit of its own: the committer gives a call up that is not answered, and repeats it.
-        new PostgresCommitStore((onClose) => openSql(options, { purpose, max: 1, loads, onClose })),
+      // Without a limit of its own: the committer gives a call up that is not answered, and repeats it.
+      const store = new PostgresCommitStore((onClose) =>
+        openSql(options, { purpose, max: 1, loads, onClose }),
       )
+      all.push(store)
+      return store
     },
     bulk: (rows) => applyInPieces(writer, rows),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    // Together, for a server that does not answer is waited for by each.
+    [Symbol.asyncDispose]: async () => void (await Promise.all(all.map((one) => one[Symbol.asyncDispose]()))),
   }
 }

@@ -56,3 +56,14 @@ export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener('abort', onAbort, { once: true })
   })
 }
+
+/** Waits for something, but not longer than `limitMs`; what comes of it later is of no interest. Throws what it throws in time. */
+export async function atMost(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<void> {
+  const over = Promise.withResolvers<void>()
+  const timer = clock.after(limitMs, over.resolve)
+  try {
+    await Promise.race([work, over.promise])
+  } finally {
+    timer.cancel()
+  }
+}

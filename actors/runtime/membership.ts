@@ -4,11 +4,14 @@
  */
 
 import type { Bus } from '../bus/bus.ts'
-import type { Clock, Random } from './clock.ts'
+import { atMost, type Clock, type Random } from './clock.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { ConditionWatch } from './condition.ts'
 import { reportShard } from './events.ts'
 import { Lease } from './lease.ts'
+
+/** So long a process that ends waits for a database that does not answer. */
+const leaveMs = 300
 
 export interface MembershipOptions {
   readonly store: ClusterStore
@@ -24,11 +27,13 @@ export interface MembershipOptions {
 
 export class Membership implements AsyncDisposable {
   readonly #store: ClusterStore
+  readonly #clock: Clock
   readonly #lease: Lease
   readonly #condition: ConditionWatch
 
   constructor(options: MembershipOptions) {
     this.#store = options.store
+    this.#clock = options.clock
     this.#condition = new ConditionWatch({ ...options, onChange: () => this.#lease.restate() })
     this.#lease = new Lease({
       ...options,
@@ -50,7 +55,7 @@ export class Membership implements AsyncDisposable {
     this.#condition[Symbol.dispose]()
     this.#lease.stop()
     try {
-      await this.#store.leave(this.#lease.hostId)
+      await atMost(this.#clock, leaveMs, this.#store.leave(this.#lease.hostId))
     } catch (error) {
       reportShard({ shard: -1, epoch: 0, what: 'error', error })
     }

@@ -14,7 +14,7 @@ import type { Bus, BusSubscription } from '../bus/bus.ts'
 import { ownershipSubject } from '../bus/subjects.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitStore } from '#storage/commit.ts'
-import { delay, type Clock, type Random, type Timer } from './clock.ts'
+import { atMost, delay, type Clock, type Random, type Timer } from './clock.ts'
 import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
 import { CommitConnections } from './commit-connections.ts'
 import { ConditionWatch } from './condition.ts'
@@ -59,6 +59,10 @@ const overdueMs = 1000
 const unbalancedMs = leaseMs
 /** How long a shard that is given up may take to let its decisions become durable. */
 const leaveLimitMs = 3000
+/** So long a host that leaves waits for a database that does not answer: to be told of it, for each shard, and for the end. */
+const beginMs = 1000
+const releaseMs = 500
+const leaveMs = 300
 /** For so long a host that leaves gives its shards up a few at a time. */
 const pacedMs = 1500
 /** So long the others have to take them. */
@@ -176,17 +180,19 @@ export class Ownership {
   async drain(): Promise<void> {
     if (this.#draining) return
     this.#draining = true
-    const { store, bus } = this.#options
+    const { store, bus, clock } = this.#options
     reportShard({ shard: -1, epoch: 0, what: 'host-draining' })
-    await this.#attempt(async () => {
+    const endMs = clock.monotonic() + leaveLimitMs
+    const begin = async (): Promise<void> => {
       await this.#looking
       await store.setDraining(this.lease.hostId)
       tellOwnership(bus, { kind: 'hosts' })
-    })
-    await this.#giveUpAll()
+    }
+    await this.#attempt(() => atMost(clock, beginMs, begin()))
+    await this.#giveUpAll(endMs)
     // A renewal that finds no lease would take it for lost and join again.
     this.lease.stop()
-    await this.#attempt(() => store.leave(this.lease.hostId))
+    await this.#attempt(() => atMost(clock, leaveMs, store.leave(this.lease.hostId)))
     await this.stop()
     tellOwnership(bus, { kind: 'hosts' })
   }
@@ -347,10 +353,9 @@ export class Ownership {
    * A few shards at a time, and the next when these have an owner, so that not everything is loaded anew at once. When nobody takes them, or
    * it takes long, the rest goes together; all within the time that one may take.
    */
-  async #giveUpAll(): Promise<void> {
+  async #giveUpAll(endMs: number): Promise<void> {
     const { shards, clock } = this.#options
     const untilMs = clock.monotonic() + pacedMs
-    const endMs = clock.monotonic() + leaveLimitMs
     let isPaced = this.#hasHeirs
     while (shards.lanes.length > 0) {
       const lanes = isPaced ? shards.lanes.slice(0, movesAtOnce) : shards.lanes
@@ -384,12 +389,13 @@ export class Ownership {
 
   /** Each shard is released as soon as it is done, so that its next owner need not wait for the slowest. */
   async #giveUp(wanted: readonly number[], limitMs = leaveLimitMs): Promise<void> {
-    const { store, shards, bus } = this.#options
+    const { store, shards, bus, clock } = this.#options
     const leaving = shards.lanes.filter((lane) => wanted.includes(lane.shard))
     const give = async (lane: Lane): Promise<void> => {
       await shards.leave(lane.shard, limitMs)
       try {
-        await store.release(this.lease.hostId, [lane])
+        const release = store.release(this.lease.hostId, [lane])
+        await (this.#draining ? atMost(clock, releaseMs, release) : release)
       } finally {
         // Where the release has failed, the next look finds a shard that is ours and not served, and releases it.
         shards.drop(lane.shard, 'it has been given up')
