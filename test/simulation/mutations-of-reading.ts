@@ -65,6 +65,8 @@ export const following: readonly Mutation[] = [
     file: 'actors/follow/leader.ts',
     find: 'return userShard !== undefined && (follower.userShards & userShard) !== 0n',
     replace: 'return false',
+    test: 'actors/follow/leader.test.ts',
+    because: because.rare,
   },
 ]
 
