@@ -46,6 +46,7 @@ export async function openDatabase(options: StorageOptions): Promise<Database> {
   const writer = opening.use(open({ purpose: 'bulk', max: 1 }))
   const reader = opening.use(open({ purpose: 'reads', max: options.reads, readOnly: true }))
   await checkSettings(control)
+  // From here on they are the caller's.
   opening.move()
   const all: AsyncDisposable[] = [control, writer, reader]
   let commits = 0

@@ -296,8 +296,10 @@ export function makeActorHost(options: ActorHostOptions): ActorHost {
   })
 }
 
-/** Starts a process that owns shards. Alone in its cluster it owns all of them when this resolves, unless
- * Postgres gives it no connections to commit over. Throws what the database throws. */
+/**
+ * Starts a process that owns shards. Alone in its cluster it owns all of them when this resolves, unless Postgres gives it no connections to
+ * commit over. Throws what the database throws.
+ */
 export function startActorHost(options: ActorHostOptions): Promise<ActorHost> {
   return started(makeActorHost(options))
 }

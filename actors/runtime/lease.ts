@@ -36,6 +36,9 @@ export interface LeaseOptions {
 
 export type LeaseState = 'joining' | 'member' | 'lapsed' | 'gone'
 
+/** So long whoever leaves waits for a database that does not answer. */
+export const leaveMs = 300
+
 const renewEveryMs = 1000
 const retryMs = 250
 const safetyMs = 1000

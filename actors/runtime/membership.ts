@@ -8,10 +8,7 @@ import { atMost, type Clock, type Random } from './clock.ts'
 import type { ClusterStore } from './cluster-store.ts'
 import { ConditionWatch } from './condition.ts'
 import { reportShard } from './events.ts'
-import { Lease } from './lease.ts'
-
-/** So long a process that ends waits for a database that does not answer. */
-const leaveMs = 300
+import { Lease, leaveMs } from './lease.ts'
 
 export interface MembershipOptions {
   readonly store: ClusterStore

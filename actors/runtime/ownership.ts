@@ -20,7 +20,7 @@ import { CommitConnections } from './commit-connections.ts'
 import { ConditionWatch } from './condition.ts'
 import type { Directory } from './directory.ts'
 import { reportShard } from './events.ts'
-import { Lease } from './lease.ts'
+import { Lease, leaveMs } from './lease.ts'
 import type { Lane } from './lane.ts'
 import { parseOwnership, tellOwnership } from './ownership-messages.ts'
 import type { ShardHost } from './shard-host.ts'
@@ -59,10 +59,9 @@ const overdueMs = 1000
 const unbalancedMs = leaseMs
 /** How long a shard that is given up may take to let its decisions become durable. */
 const leaveLimitMs = 3000
-/** So long a host that leaves waits for a database that does not answer: to be told of it, for each shard, and for the end. */
+/** So long a host that leaves waits for a database that does not answer: to be told of it, and for each shard. */
 const beginMs = 1000
 const releaseMs = 500
-const leaveMs = 300
 /** For so long a host that leaves gives its shards up a few at a time. */
 const pacedMs = 1500
 /** So long the others have to take them. */

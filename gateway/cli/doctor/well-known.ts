@@ -14,6 +14,7 @@ export function wellKnownUrl(serverName: string): string {
   return `https://${serverName}/.well-known/matrix/client`
 }
 
+/** Nothing is looked for without a public URL, or where the server's name is an address. */
 export async function examineWellKnown(
   config: Config,
   url = wellKnownUrl(config.serverName),
