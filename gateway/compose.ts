@@ -76,6 +76,7 @@ interface Ground {
   readonly config: Config
   readonly stack: AsyncDisposableStack
   readonly onProgress: (text: string) => void
+  readonly cut: { readonly cut?: AbortSignal }
   readonly readiness: Readiness
   /** Where what this process commits goes on to. */
   readonly hooks: FeedHooks
@@ -86,7 +87,7 @@ interface Ground {
   readonly recent: Recent
 }
 
-export const compose: Compose = async (config, { onProgress }) => {
+export const compose: Compose = async (config, { onProgress, cut: signal }) => {
   await using stack = new AsyncDisposableStack()
   const readiness = new Readiness()
   const identity = { name: config.hostName, version: programVersion() }
@@ -95,7 +96,8 @@ export const compose: Compose = async (config, { onProgress }) => {
   let ownId: string | undefined
   hooks.onHost((hostId) => (ownId = hostId))
   const hostId = (): string | undefined => ownId
-  const ground: Ground = { config, stack, onProgress, readiness, hooks, identity, hostId, recent }
+  const cut = signal === undefined ? {} : { cut: signal }
+  const ground: Ground = { config, stack, onProgress, cut, readiness, hooks, identity, hostId, recent }
   const database = await openStorage(ground)
   const bus = await openBus(ground)
   const ask = config.roles.has('actors')
@@ -118,7 +120,7 @@ export const compose: Compose = async (config, { onProgress }) => {
   return running
 }
 
-async function openStorage({ config, stack, onProgress }: Ground): Promise<Database> {
+async function openStorage({ config, stack, onProgress, cut }: Ground): Promise<Database> {
   onProgress('Opening the database.')
   const url =
     config.databaseUrl ??
@@ -131,6 +133,7 @@ async function openStorage({ config, stack, onProgress }: Ground): Promise<Datab
       lockTimeoutMs: 3_000,
       idleInTransactionMs: 2_000,
       applicationName: `troupe ${config.hostName}`,
+      ...cut,
     }),
   )
   await migrate(database, { onProgress })
@@ -139,14 +142,14 @@ async function openStorage({ config, stack, onProgress }: Ground): Promise<Datab
   return database
 }
 
-async function openBus({ config, stack, onProgress, readiness }: Ground): Promise<Bus> {
+async function openBus({ config, stack, onProgress, cut, readiness }: Ground): Promise<Bus> {
   const urls = config.natsUrls
   if (urls === undefined || urls.length === 0) return stack.use(new MemoryBus(clock))
   onProgress('Connecting to NATS.')
   const tls = { caFile: config.natsCa, certFile: config.natsCert, keyFile: config.natsKey }
   const { connectNatsBus } = await import('#actors/bus/nats.ts')
   const bus = stack.use(
-    await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random }),
+    await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random, ...cut }),
   )
   readiness.add('bus', () => (bus.healthy ? undefined : 'not connected to NATS'))
   return bus
@@ -170,6 +173,7 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
     shardCount,
     hooks,
     sole: config.databaseUrl === undefined,
+    ...ground.cut,
   })
   const status = (): HostStatus => hostStatus(ground.identity, ground.recent, { host, leader })
   stack.use(new HostStatusServer({ bus, hooks, read: status }))

@@ -25,6 +25,11 @@ export interface ComposeOptions {
   readonly log: Logger
   /** Told before each step of the start that may take long, in words for a person. */
   readonly onProgress: (text: string) => void
+  /**
+   * Aborted when the end has to be soon, whether the start is over or not: every connection to Postgres and NATS is given up, so that
+   * whatever waits for an answer fails.
+   */
+  readonly cut?: AbortSignal
 }
 
 /**

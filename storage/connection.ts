@@ -35,6 +35,8 @@ export interface StorageOptions {
   readonly answerLimitMs?: number
   /** Shown in `pg_stat_activity`, followed by what the connection is for. */
   readonly applicationName: string
+  /** When it is aborted every connection ends at once, and what waits for an answer fails. */
+  readonly cut?: AbortSignal
 }
 
 /** What differs between the connections of one process. */
@@ -103,6 +105,7 @@ export function openSql(options: StorageOptions, purpose: ConnectionPurpose): Sq
     open: (onClose) => openOne(options, purpose, onClose),
     connections: purpose.max,
     onClose: purpose.onClose,
+    cut: options.cut,
     count: (connections) => purpose.loads?.add(purpose.purpose, connections) ?? ((): void => {}),
     answerLimit:
       ms === undefined

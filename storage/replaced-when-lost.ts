@@ -31,6 +31,8 @@ export interface ReplacedOptions {
   readonly onClose?: (() => void) | undefined
   /** Absent: an answer is waited for as long as it takes. */
   readonly answerLimit?: AnswerLimit | undefined
+  /** See `StorageOptions`. */
+  readonly cut?: AbortSignal | undefined
   /** Given the connections to count; what it returns is called at their end. */
   readonly count?: ((connections: readonly ConnectionLoad[]) => () => void) | undefined
 }
@@ -40,7 +42,7 @@ export interface ReplacedOptions {
  * driver's `CONNECTION_…` codes, whether the server has carried it out or not.
  */
 export function replacedWhenLost(options: ReplacedOptions): Sql {
-  const { connections } = options
+  const { connections, cut } = options
   const slots = Array.from({ length: connections }, () => new Slot(options))
   const [first] = slots
   if (first === undefined) throw new RangeError('a client needs a connection')
@@ -58,8 +60,12 @@ export function replacedWhenLost(options: ReplacedOptions): Sql {
   }
   const end = async (options?: { timeout?: number }): Promise<void> => {
     uncount?.()
+    cut?.removeEventListener('abort', onCut)
     await Promise.all(slots.map((slot) => slot.end(options)))
   }
+  const onCut = (): void => void end({ timeout: 0 })
+  cut?.addEventListener('abort', onCut)
+  if (cut?.aborted) onCut()
   return new Proxy(first.client, {
     apply: (_target, self, args: unknown[]) => (connections === 1 ? first : least()).run(self, args),
     get: (_target, name): unknown => (name === 'end' ? end : Reflect.get(least().client, name)),

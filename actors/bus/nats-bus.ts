@@ -19,7 +19,7 @@ import { NatsResponder } from './nats-responder.ts'
 import type { NatsAddress } from './nats-url.ts'
 import { PendingReply } from './pending-reply.ts'
 import type { Subject } from './subjects.ts'
-import type { Clock, Random } from '../runtime/clock.ts'
+import { atMost, type Clock, type Random } from '../runtime/clock.ts'
 
 /** What `connectNatsBus` takes, with its defaults. */
 export interface NatsBusSettings {
@@ -31,6 +31,7 @@ export interface NatsBusSettings {
   readonly maxRequests: number
   readonly maxUnconfirmedBytes: number
   readonly drainMs: number
+  readonly cut?: AbortSignal
   readonly dial: NatsDial
   /** A new subject prefix under which only its maker listens. */
   readonly inbox: string
@@ -48,6 +49,8 @@ export class NatsBus implements Bus {
   readonly #askedHere = new Set<Promise<void>>()
   readonly #sender: number
   #stream = 0
+  /** Resolves when nothing is to be waited for any more. */
+  readonly #over = Promise.withResolvers<void>()
   #state: 'open' | 'closing' | 'closed' = 'open'
 
   /** Use `connectNatsBus`. */
@@ -63,6 +66,7 @@ export class NatsBus implements Bus {
       random,
       maxUnconfirmedBytes: settings.maxUnconfirmedBytes,
     })
+    settings.cut?.addEventListener('abort', () => this.#cut(), { once: true })
     this.#requests = new NatsRequests(settings.inbox, clock, this.#limits)
     this.#publications = new NatsPublications(clock, this.#limits)
     this.#late = new LateReplies(clock, settings.maxUnconfirmedBytes)
@@ -165,15 +169,17 @@ export class NatsBus implements Bus {
     this.#local.clear()
     await Promise.all(responders.map(([, subscription]) => subscription.close()))
     const drained = Promise.all([...responders.map(([responder]) => responder.idle()), ...this.#askedHere])
-    const bound = Promise.withResolvers<void>()
-    const timer = clock.after(drainMs, () => bound.resolve())
-    await Promise.race([drained, bound.promise])
-    timer.cancel()
+    await atMost(clock, drainMs, Promise.race([drained, this.#over.promise]))
     this.#state = 'closed'
     await this.#link.flush()
     await this.#link.close()
     this.#requests.failAll('the bus is closed')
     this.#publications.clear()
+  }
+
+  #cut(): void {
+    this.#over.resolve()
+    this.#link.cut('the process ends')
   }
 
   #askHere(pending: PendingReply, subject: Subject, message: BusMessage): void {

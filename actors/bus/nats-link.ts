@@ -14,7 +14,7 @@ import { natsRefusal } from './nats-refusal.ts'
 import { answeringServer } from './nats-probe.ts'
 import { NatsPulse } from './nats-pulse.ts'
 import type { NatsAddress } from './nats-url.ts'
-import { type Clock, delay, type Random } from '../runtime/clock.ts'
+import { atMost, type Clock, delay, type Random } from '../runtime/clock.ts'
 
 export interface NatsLinkOptions {
   readonly address: NatsAddress
@@ -44,6 +44,8 @@ const firstBackoffMs = 50
 const lastBackoffMs = 1_000
 /** How long the end of a subscription may take, milliseconds. */
 const drainMs = 2_000
+/** How long closing waits for an attempt to connect, milliseconds. */
+const closeMs = 500
 /** Confirmation is asked for each time so much has been sent. */
 const confirmEveryBytes = 256 * 1024
 /** Larger frames would hold up everybody else on the connection. */
@@ -57,6 +59,8 @@ export class NatsLink {
   #connection: NatsConnection | undefined
   /** Resolves when the present connection is lost, with the reason. */
   #lost: Promise<unknown> = Promise.resolve()
+  /** Gives the present connection up. */
+  #lose: ((reason: string) => void) | undefined
   #pulse: NatsPulse | undefined
   #healthy = false
   #sentBytes = 0
@@ -93,10 +97,8 @@ export class NatsLink {
   async start(waitMs: number): Promise<void> {
     const connected = Promise.withResolvers<void>()
     const end = this.onHealth(() => connected.resolve())
-    const timer = this.#options.clock.after(waitMs, () => connected.resolve())
     this.#loop = this.#run()
-    await connected.promise
-    timer.cancel()
+    await atMost(this.#options.clock, waitMs, Promise.race([connected.promise, this.#loop]))
     end()
   }
 
@@ -141,12 +143,19 @@ export class NatsLink {
     if (connection !== undefined && !connection.isClosed()) await this.#answered(connection)
   }
 
+  /** Gives the connection up, whatever is still under way on it, and makes no other. */
+  cut(reason: string): void {
+    this.#closing.abort()
+    this.#lose?.(reason)
+  }
+
   /** Closes for good. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#registrations.clear()
     await this.#connection?.close()
-    await this.#loop
+    // A server that is being dialled may be silent; that connection is closed when it stands.
+    if (this.#loop !== undefined) await atMost(this.#options.clock, closeMs, this.#loop)
   }
 
   async #run(): Promise<void> {
@@ -195,6 +204,7 @@ export class NatsLink {
     this.#confirming = false
     this.#connection = connection
     this.#lost = lost.promise
+    this.#lose = lost.resolve
     const pulse = new NatsPulse({
       clock: this.#options.clock,
       ping: () => connection.flush(),
@@ -267,12 +277,9 @@ export class NatsLink {
     registration.attached = undefined
     if (attached === undefined) return
     // The client forgets to say so when the connection is lost meanwhile, or stands still.
-    const over = Promise.withResolvers<unknown>()
-    const timer = this.#options.clock.after(drainMs, () => over.resolve(undefined))
-    void this.#connection?.closed().then(over.resolve)
-    // Fails only when the connection or the subscription is gone already, which is what was wanted.
-    await Promise.race([attached.drain().catch(() => {}), over.promise])
-    timer.cancel()
+    // It fails only when the connection or the subscription is gone already, which is what was wanted.
+    const drained = attached.drain().catch(() => {})
+    await atMost(this.#options.clock, drainMs, Promise.race([drained, this.#lost]))
   }
 
   #attach(connection: NatsConnection, registration: Registration): void {

@@ -57,6 +57,14 @@ export function delay(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   })
 }
 
+/** Waits for something, but not beyond the abort of `cut`; what comes of it later is of no interest. Throws what it throws in time. */
+export async function unlessCut(work: Promise<unknown>, cut: AbortSignal | undefined): Promise<void> {
+  const over = Promise.withResolvers<void>()
+  if (cut?.aborted) over.resolve()
+  cut?.addEventListener('abort', () => over.resolve(), { once: true })
+  await Promise.race([work, over.promise])
+}
+
 /** Waits for something, but not longer than `limitMs`; what comes of it later is of no interest. Throws what it throws in time. */
 export async function atMost(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<void> {
   const over = Promise.withResolvers<void>()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MemoryBus } from '../bus/memory.ts'
 import { statusSubject } from '../bus/subjects.ts'
 import { systemClock } from './clock.ts'
@@ -36,7 +37,8 @@ test('a host answers under the id that it has at present, and under no other', a
   hooks.host('12')
   assert.deepEqual(await askUntilAnswered(bus, '12'), status)
   assert.equal(await askHostStatus(bus, '11', 1000), undefined)
-  await server[Symbol.asyncDispose]()
+  server[Symbol.dispose]()
+  await nextTurn()
   assert.equal(await askHostStatus(bus, '12', 1000), undefined)
 })
 

@@ -56,7 +56,7 @@ export interface HostStatusOptions {
 }
 
 /** Answers under the host's present id. Made before the host joins; a bus that refuses is reported, and the host is then shown as silent. */
-export class HostStatusServer implements AsyncDisposable {
+export class HostStatusServer implements Disposable {
   readonly #options: HostStatusOptions
   readonly #unhook: () => void
   #serving: Promise<BusSubscription | undefined> = Promise.resolve(undefined)
@@ -66,10 +66,10 @@ export class HostStatusServer implements AsyncDisposable {
     this.#unhook = options.hooks.onHost((hostId) => this.#serve(hostId))
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends serving. That the bus knows is not waited for: whoever asks a process that ends has no use for an answer. */
+  [Symbol.dispose](): void {
     this.#unhook()
-    const subscription = await this.#serving
-    await subscription?.close()
+    void this.#serving.then((subscription) => subscription?.close())
   }
 
   #serve(hostId: string): void {

@@ -49,6 +49,8 @@ interface HostSettings {
   readonly maxActivations?: number
   /** How many shards this host should own in proportion to others, a natural number. Default 1. */
   readonly weight?: number
+  /** When it is aborted nothing is waited for any more: a drain that is under way lets go of its shards as they are. */
+  readonly cut?: AbortSignal
 }
 
 export interface ActorHostOptions extends HostSettings {
@@ -140,6 +142,7 @@ export class ActorHost implements AsyncDisposable {
       roles: parts.roles,
       weight: parts.weight ?? 1,
       sole: parts.sole ?? false,
+      cut: parts.cut,
       onHost: (hostId) => hooks.host(hostId),
     })
     this.#sweeper = new Sweeper({

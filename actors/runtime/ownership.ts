@@ -14,7 +14,7 @@ import type { Bus, BusSubscription } from '../bus/bus.ts'
 import { ownershipSubject } from '../bus/subjects.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitStore } from '#storage/commit.ts'
-import { atMost, delay, type Clock, type Random, type Timer } from './clock.ts'
+import { atMost, delay, unlessCut, type Clock, type Random, type Timer } from './clock.ts'
 import type { Claim, ClusterStore, Survey } from './cluster-store.ts'
 import { CommitConnections } from './commit-connections.ts'
 import { ConditionWatch } from './condition.ts'
@@ -41,6 +41,8 @@ export interface OwnershipOptions {
   readonly weight: number
   /** No other process uses this database, so whoever holds a lease is dead. */
   readonly sole: boolean
+  /** See `HostSettings`. */
+  readonly cut?: AbortSignal | undefined
   readonly onHost: (hostId: string) => void
 }
 
@@ -179,7 +181,7 @@ export class Ownership {
   async drain(): Promise<void> {
     if (this.#draining) return
     this.#draining = true
-    const { store, bus, clock } = this.#options
+    const { store, bus, clock, cut } = this.#options
     reportShard({ shard: -1, epoch: 0, what: 'host-draining' })
     const endMs = clock.monotonic() + leaveLimitMs
     const begin = async (): Promise<void> => {
@@ -188,7 +190,7 @@ export class Ownership {
       tellOwnership(bus, { kind: 'hosts' })
     }
     await this.#attempt(() => atMost(clock, beginMs, begin()))
-    await this.#giveUpAll(endMs)
+    await unlessCut(this.#giveUpAll(endMs), cut)
     // A renewal that finds no lease would take it for lost and join again.
     this.lease.stop()
     await this.#attempt(() => atMost(clock, leaveMs, store.leave(this.lease.hostId)))

@@ -13,8 +13,14 @@ import type { Running } from '../running.ts'
 import type { Command } from './command.ts'
 import { SlowSteps } from './slow-steps.ts'
 
-/** Milliseconds after a signal at which the process ends whatever is still going on: within the promised five seconds. */
+/** Milliseconds after a signal for a start that is under way to be over. */
+const startedMs = 1_000
+/** And for the orderly end: then everything that still waits for Postgres or NATS fails. */
+const cutMs = 4_200
+/** And for all of it: the process ends whatever is still going on, within the promised five seconds. */
 const forcedEndMs = 4_900
+/** After the orderly end: for sockets to say goodbye. */
+const lastWordsMs = 200
 
 export const start: Command = {
   name: 'start',
@@ -32,8 +38,9 @@ export const start: Command = {
     process.on('uncaughtExceptionMonitor', (err) => log.fatal({ err }, 'the process ends by a fault'))
     const steps = new SlowSteps(systemClock, (text) => terminal.write(text))
     steps.begin('Starting.')
-    const running = await compose(config, { log, onProgress: steps.begin })
+    const running = await starting(ending, (cut) => compose(config, { log, onProgress: steps.begin, cut }))
     steps.end()
+    if (running === undefined) return 0
     await using _running = running
     terminal.write(greeting(config, running))
     if (!ending.signal.aborted) await once(ending.signal, 'abort')
@@ -41,14 +48,44 @@ export const start: Command = {
   },
 }
 
+/** What has been started; undefined when it was asked to end and would not have started in time. */
+async function starting(
+  ending: Ending,
+  start: (cut: AbortSignal) => Promise<Running>,
+): Promise<Running | undefined> {
+  let isStarted = false
+  ending.signal.addEventListener('abort', () =>
+    systemClock.after(startedMs, () => {
+      if (!isStarted) ending.cut.abort()
+    }),
+  )
+  try {
+    return await start(ending.cut.signal)
+  } catch (error) {
+    if (ending.cut.signal.aborted) return undefined
+    throw error
+  } finally {
+    isStarted = true
+  }
+}
+
+interface Ending extends Disposable {
+  /** Aborted when the process is asked to end. */
+  readonly signal: AbortSignal
+  /** Aborted when it has to be soon. */
+  readonly cut: AbortController
+}
+
 /** The first signal asks for an orderly end; after it the system's own meaning of the signals is back. */
-function listenForEnd(announce: () => void): { readonly signal: AbortSignal } & Disposable {
+function listenForEnd(announce: () => void): Ending {
   const controller = new AbortController()
+  const cut = new AbortController()
   // A signal that is waited for does not keep the process alive; the sockets of the server do.
   const onSignal = (): void => {
     stopListening()
     announce()
-    systemClock.after(forcedEndMs, () => process.exit(1))
+    systemClock.after(cutMs, () => cut.abort())
+    endAfter(forcedEndMs)
     controller.abort()
   }
   const stopListening = (): void => {
@@ -57,7 +94,19 @@ function listenForEnd(announce: () => void): { readonly signal: AbortSignal } & 
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  return { signal: controller.signal, [Symbol.dispose]: stopListening }
+  return {
+    signal: controller.signal,
+    cut,
+    [Symbol.dispose]: () => {
+      stopListening()
+      if (controller.signal.aborted) endAfter(lastWordsMs)
+    },
+  }
+}
+
+/** The end, if it has not come by then. What has ended in good order has its exit code, though a socket may be left whose peer is silent. */
+function endAfter(delayMs: number): void {
+  systemClock.after(delayMs, () => process.exit(process.exitCode ?? 1))
 }
 
 /** What a person wants to know when the server is up. */

@@ -75,6 +75,13 @@ export async function shardsByHost({ reads }: Database): Promise<Map<string, num
   return new Map(rows.map(({ name, shards }) => [name, shards]))
 }
 
+/** Hosts that take no shards for a while, for they were cut off from the bus when others were not; only those that are alive. */
+export async function hostsCutOff({ reads }: Database): Promise<Set<string>> {
+  const rows = await reads.sql<{ name: string }[]>`
+    select name from host_lease where condition = 'cut off' and expires_at > clock_timestamp()`
+  return new Set(rows.map(({ name }) => name))
+}
+
 /** Looks who owns the shards, five times a second, until disposed. */
 export class OwnerWatch implements Disposable {
   readonly #seen = new Map<string, OwnerSeen>()

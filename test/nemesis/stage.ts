@@ -5,7 +5,7 @@ import type { Database } from '#storage/pool.ts'
 import { startCrowd, type Crowd } from '../cluster/crowd.ts'
 import type { Failure } from '../cluster/persistence.ts'
 import { startReaders, type Readers } from '../cluster/readers.ts'
-import { openBeside, shardsByHost } from '../cluster/stored.ts'
+import { hostsCutOff, openBeside, shardsByHost } from '../cluster/stored.ts'
 import { startArena, type Arena, type Environment, type Member } from './arena.ts'
 import { startPostgres, type PostgresServer, type SmallPart } from './postgres-server.ts'
 
@@ -124,16 +124,23 @@ export class Stage implements AsyncDisposable {
     this.readers?.prefer(urls)
   }
 
-  /** Resolves when the living hosts share all shards evenly. */
+  /** Resolves when the living hosts share all shards evenly, but for those that were cut off from the bus: for a while they own none. */
   async settled(): Promise<void> {
-    const least = Math.floor(shards / this.arena.hosts.length)
+    let seen = 'nothing is known of them'
     await this.crowd.until(
       async () => {
-        const owned = await shardsByHost(this.beside)
-        return this.arena.hosts.every(({ name }) => (owned.get(name) ?? 0) >= least)
+        const [owned, cutOff] = await Promise.all([shardsByHost(this.beside), hostsCutOff(this.beside)])
+        const { hosts } = this.arena
+        const sharing = hosts.filter(({ name }) => !cutOff.has(name))
+        const least = Math.floor(shards / sharing.length)
+        seen = hosts
+          .map(({ name }) => `${name} ${cutOff.has(name) ? 'cut off, ' : ''}${owned.get(name) ?? 0}`)
+          .join('; ')
+        if (hosts.some(({ name }) => cutOff.has(name) && owned.has(name))) return false
+        return sharing.length > 0 && sharing.every(({ name }) => (owned.get(name) ?? 0) >= least)
       },
       settledMs,
-      () => 'the hosts do not share the shards',
+      () => `the hosts do not share the shards: ${seen}`,
     )
   }
 

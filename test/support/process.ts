@@ -51,6 +51,8 @@ export interface ProcessOptions {
   readonly outputFile?: string
   /** How long it may take until it is ready, milliseconds. */
   readonly readyMs?: number
+  /** It is not waited until it is ready. */
+  readonly isAwaited?: boolean
 }
 
 /** What every test server is told: quick hashes, open doors, no limits, nothing from this machine's environment. */
@@ -111,7 +113,7 @@ async function spawnInto(
   return spawn(process.execPath, args, { ...options, stdio: ['ignore', output.fd, output.fd] })
 }
 
-/** Starts one process and waits until it says that it is ready. */
+/** Starts one process and, as a rule, waits until it says that it is ready. */
 export async function startTroupe(options: ProcessOptions = {}): Promise<TroupeProcess> {
   const port = options.port ?? (await freePort())
   const opsPort = await freePort()
@@ -141,7 +143,7 @@ export async function startTroupe(options: ProcessOptions = {}): Promise<TroupeP
     return code
   }
   try {
-    await untilReady(child, opsUrl, () => text, options.readyMs ?? 30_000)
+    if (options.isAwaited !== false) await untilReady(child, opsUrl, () => text, options.readyMs ?? 30_000)
   } catch (error) {
     await kill()
     throw error
