@@ -64,6 +64,24 @@ test('an end lasts: nothing is opened again, and statements fail', async () => {
   await assert.rejects(async () => sql`select 1`, { code: 'CONNECTION_ENDED' })
 })
 
+test('the cut ends what waits for an answer at once, and whoever asks later or opens another client fails, too', async () => {
+  await using db = await testDatabase({ initialised: false })
+  const cut = new AbortController()
+  const options = { ...db.options, cut: cut.signal }
+  const sql = openSql(options, { purpose: 'cut', max: 2 })
+  await sql`select 1`
+  const waiting = assert.rejects(async () => sql`select pg_sleep(20)`, { code: 'CONNECTION_DESTROYED' })
+  // So that it is on its way.
+  await delay(100)
+  const beganMs = performance.now()
+  cut.abort()
+  await waiting
+  await assert.rejects(async () => sql`select 1`, { code: 'CONNECTION_ENDED' })
+  const later = openSql(options, { purpose: 'late', max: 1 })
+  await assert.rejects(async () => later`select 1`, { code: /^CONNECTION_/ })
+  assert.ok(performance.now() - beganMs < limitMs)
+})
+
 test('a connection that answers nothing is thrown away with its statements, and the next finds another', async () => {
   await using db = await testDatabase({ initialised: false })
   await using line = await postgresProxy(db.options)

@@ -102,3 +102,43 @@ it('a connection that is lost before it has answered at all is replaced', limit,
   first.lose()
   assert.equal(await healthy.promise, true)
 })
+
+it(
+  'who ends while a server that stands still owes everything waits for nothing after the cut',
+  limit,
+  async () => {
+    const first = fake()
+    await using one = await linkOver([first])
+    await one.link.start(5_000)
+    const subscription = await one.link.subscribe('log.1', () => {})
+    first.owe()
+    const waiting = Promise.all([subscription.close(), one.link.flush()])
+    const startedAt = performance.now()
+    one.link.cut('the process ends')
+    await waiting
+    await one.link.close()
+    assert.ok(performance.now() - startedAt < 1_500, 'not by the limit of time')
+    assert.equal(one.link.healthy, false)
+    assert.equal(one.link.send('log.1', [new Uint8Array(1)]), 'disconnected')
+  },
+)
+
+it('a start that waits for a server that never greets is over with the cut', limit, async () => {
+  await using silent = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  // The cast is sound for a server on a port.
+  const { port } = silent.address() as AddressInfo
+  const link = new NatsLink({
+    address: { servers: [`127.0.0.1:${port}`], tls: false, label: 'test' },
+    dial: () => assert.fail('it was never greeted'),
+    clock: systemClock,
+    random: systemRandom,
+    maxUnconfirmedBytes: 1000,
+  })
+  const startedAt = performance.now()
+  const started = link.start(5_000)
+  link.cut('the process ends')
+  await started
+  await link.close()
+  assert.ok(performance.now() - startedAt < 2_000, 'not by the limit of time')
+})

@@ -276,8 +276,8 @@ export class NatsLink {
     const { attached } = registration
     registration.attached = undefined
     if (attached === undefined) return
-    // The client forgets to say so when the connection is lost meanwhile, or stands still.
-    // It fails only when the connection or the subscription is gone already, which is what was wanted.
+    // It fails only when the connection or the subscription is gone already, which is what was wanted, and is never settled when
+    // the connection is lost meanwhile or stands still.
     const drained = attached.drain().catch(() => {})
     await atMost(this.#options.clock, drainMs, Promise.race([drained, this.#lost]))
   }

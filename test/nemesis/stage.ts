@@ -34,6 +34,8 @@ export interface StageOptions {
   readonly smallDisk?: SmallPart
   /** Absent: two. */
   readonly hosts?: number
+  /** See `ArenaOptions`. */
+  readonly natsNodes?: number
   /** Clients that only read; absent: none. */
   readonly readers?: number
   /** Longest pause between two messages of one client, milliseconds; absent: 400. */
@@ -179,6 +181,7 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       hosts: options.hosts ?? 2,
       gateways: 2,
       database: address,
+      ...(options.natsNodes !== undefined && { natsNodes: options.natsNodes }),
       ...(options.env && { env: options.env }),
     }),
   )

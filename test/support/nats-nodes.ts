@@ -68,6 +68,11 @@ export interface NatsNodes extends AsyncDisposable {
   url(user: NatsUser, ...indexes: number[]): string
 }
 
+/** NATS_URL of a user for nodes, or for lines to nodes, at these ports. */
+export function natsUrl(user: NatsUser, ports: readonly number[]): string {
+  return ports.map((port) => `tls://${user}:${natsPasswords[user]}@127.0.0.1:${port}`).join(',')
+}
+
 /** The environment in which `nats.conf` starts a node that knows the given route ports. */
 export function natsEnvironment(
   certificates: Certificates,
@@ -105,7 +110,10 @@ export async function startNatsNodes(count: number): Promise<NatsNodes> {
     ca: certificates.ca,
     url(user, ...indexes) {
       const chosen = indexes.length === 0 ? nodes : nodes.filter((_node, index) => indexes.includes(index))
-      return chosen.map(({ port }) => `tls://${user}:${natsPasswords[user]}@127.0.0.1:${port}`).join(',')
+      return natsUrl(
+        user,
+        chosen.map(({ port }) => port),
+      )
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

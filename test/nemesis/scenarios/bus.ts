@@ -1,10 +1,12 @@
-/** F3, F4, F4b, F11: NATS is away, comes and goes, stands still, or cannot be reached by one host. */
+/** F3, F4, F4b–d, F11: NATS is away, comes and goes, stands still, loses one of its nodes, or cannot be reached by one host. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Scenario } from '../scenario.ts'
+import type { NatsServer } from '../../support/nats.ts'
+import type { Scenario, Told } from '../scenario.ts'
 import { inTurn, ms, type Stage } from '../stage.ts'
 
 const awayMs = 10_000
+const waitMsMost = 2000
 
 /** How clients fared in a time in which something was away. */
 function fared(
@@ -100,6 +102,60 @@ const still: Scenario = {
   },
 }
 
+/** Whoever is on the node that goes has the others to go to. */
+const onNodes = { natsNodes: 3 }
+
+const nodeKilled: Scenario = {
+  id: 'F4c',
+  fault: 'one of three NATS nodes, under `nats.conf`, is killed, away for 5 s, and started again',
+  required: 'no message waits for more than 2 s; no shard changes hands; no process is restarted',
+  bounds: { worstMs: 2000 },
+  repeats: [3, 9],
+  keepsProcesses: true,
+  stage: onNodes,
+  run: (stage, repeats) =>
+    eachNode(stage, repeats, async (node) => {
+      await stage.fault('a node is killed', () => node.kill())
+      await delay(5000)
+    }),
+}
+
+const nodeRetired: Scenario = {
+  id: 'F4d',
+  fault: 'one of three NATS nodes, under `nats.conf`, is taken away as a lame duck, and started again',
+  required: 'no failed request; no message waits for more than 2 s; no shard changes hands',
+  bounds: { worstMs: 2000, failed: 0 },
+  repeats: [3, 9],
+  keepsProcesses: true,
+  stage: onNodes,
+  run: (stage, repeats) =>
+    eachNode(stage, repeats, async (node) => {
+      await stage.fault('a node is taken away', () => node.retire(), 'from the end')
+    }),
+}
+
+/** Takes one node after the other away, so that every process certainly loses its own, and brings it back. */
+async function eachNode(
+  stage: Stage,
+  repeats: number,
+  takeAway: (node: NatsServer) => Promise<void>,
+): Promise<Told> {
+  const claims = await stage.claims()
+  const beganMs = performance.now()
+  for (let n = 0; n < repeats; n++) {
+    const node = inTurn(stage.arena.natsNodes, n)
+    await takeAway(node)
+    await node.start()
+    await delay(2000)
+  }
+  const wrong: string[] = []
+  const moved = (await stage.claims()) - claims
+  if (moved > 0) wrong.push(`${moved} shards changed hands`)
+  const waitMs = stage.crowd.longestWaitMs(beganMs)
+  if (waitMs > waitMsMost) wrong.push(`a message waited for ${ms(waitMs)}`)
+  return { wrong }
+}
+
 const cutMs = 12_000
 /** A host that was cut off takes its share back after a minute, a few shards at a time; after two minutes the next time, and so on. */
 const holdMs = 60_000
@@ -140,4 +196,4 @@ const cutOff: Scenario = {
   },
 }
 
-export const busScenarios = [away, restarted, still, cutOff]
+export const busScenarios = [away, restarted, still, nodeKilled, nodeRetired, cutOff]
