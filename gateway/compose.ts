@@ -34,6 +34,7 @@ import { type OwnProcess, readClusterView } from './admin/cluster-view.ts'
 import { createUserEndpoint } from './admin/create-user.ts'
 import { drainHostEndpoint } from './admin/drain-host.ts'
 import { sharedLook } from './admin/look.ts'
+import { SignedDialogueIds } from './client/dialogue-ids.ts'
 import { clientEndpoints } from './client/endpoints.ts'
 import { composeActors } from './compose-actors.ts'
 import type { Config } from './config/schema.ts'
@@ -59,6 +60,8 @@ const clock = systemClock
 const random = systemRandom
 const shardCount = defaultShardCount
 const registrationTokenName = 'registration_token'
+/** Of the key that signs the ids of interactive authentication. */
+const dialogueKeyName = 'dialogue_key'
 
 /** Milliseconds for what is under way when the process ends; the whole end takes less than five seconds. */
 const closingMs = 2_500
@@ -225,8 +228,9 @@ async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gatewa
   const { stack, readiness, hooks } = ground
   const { reads } = database
   const feed = stack.use(new SessionRows({ reads, clock }))
-  const [registrationToken] = await Promise.all([
+  const [registrationToken, dialogueKey] = await Promise.all([
     ground.config.registrationToken ?? secret(database, registrationTokenName),
+    secret(database, dialogueKeyName),
     feed.start(),
     makeDataDirectory(ground.config.dataDir, privateMode),
   ])
@@ -245,6 +249,7 @@ async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gatewa
     concurrency: Math.max(1, availableParallelism() - 1),
     maxWaiting: maxWaitingPasswords,
   })
+  const dialogueIds = new SignedDialogueIds({ key: dialogueKey, clock, random })
   const router = new Router([
     ...clientEndpoints,
     ...healthEndpoints(readiness),
@@ -257,7 +262,7 @@ async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gatewa
   const handle = createPipeline({
     router,
     sessions,
-    services: { config, reads, ask, clock, random, passwords, limits },
+    services: { config, reads, ask, clock, random, passwords, limits, dialogueIds },
     trustedProxies: config.trustedProxies,
     nextTraceId: traceIds(random),
     draining: draining.signal,

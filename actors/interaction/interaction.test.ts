@@ -36,7 +36,8 @@ test('a dialogue is done when one whole flow is, and serves once', async () => {
   assert.deepEqual(ask(complete('b')), { completed: ['a', 'b'], done: true })
   assert.deepEqual(ask(open), { completed: ['a', 'b'] })
   ask(close)
-  assert.throws(() => ask(close), { errcode: 'M_UNKNOWN' })
+  for (const request of [close, open, complete('a')])
+    assert.throws(() => ask(request), { errcode: 'M_FORBIDDEN', message: /has served its request/ })
 })
 
 test('a dialogue is for one operation and for the stages that were offered', async () => {

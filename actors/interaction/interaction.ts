@@ -1,6 +1,7 @@
 /**
  * A dialogue of user-interactive authentication: which operation it is for, what was offered and what has been done.
- * It lives in memory only. An hour after its last step it is gone, and an unknown one is no error of anybody: the gateway begins anew.
+ * It lives in memory only. An hour after its last step it is gone, and an unknown one is no error of anybody: the gateway opens one that it
+ * has made itself again, or begins anew.
  *
  *   (unknown) ─ open ─► open ─ complete ─► … ─► done ─ close ─► used up
  */
@@ -37,6 +38,7 @@ export function interactionActor(): ActorDefinition<InteractionMessages> {
 class InteractionActor implements Actor<InteractionMessages> {
   readonly #now: () => number
   #dialogue: Dialogue | undefined = undefined
+  #isUsedUp = false
 
   constructor(now: () => number) {
     this.#now = now
@@ -64,6 +66,7 @@ class InteractionActor implements Actor<InteractionMessages> {
       checkOperation(present, operation)
       return { completed: [...present.completed] }
     }
+    this.#refuseUsedUp()
     this.#dialogue = { operation, flows, completed: new Set(), lastStepMs: this.#now() }
     return { completed: [] }
   }
@@ -86,6 +89,7 @@ class InteractionActor implements Actor<InteractionMessages> {
       throw new MatrixError('M_FORBIDDEN', 'No flow has been completed yet.')
     }
     this.#dialogue = undefined
+    this.#isUsedUp = true
     return {}
   }
 
@@ -98,10 +102,16 @@ class InteractionActor implements Actor<InteractionMessages> {
   #known(operation: string): Dialogue {
     const dialogue = this.#present()
     if (dialogue === undefined) {
+      this.#refuseUsedUp()
       throw new MatrixError('M_UNKNOWN', 'The authentication session is unknown or over.', { status: 400 })
     }
     checkOperation(dialogue, operation)
     return dialogue
+  }
+
+  #refuseUsedUp(): void {
+    if (this.#isUsedUp)
+      throw new MatrixError('M_FORBIDDEN', 'The authentication session has served its request.')
   }
 }
 

@@ -4,6 +4,7 @@
  *   no `auth` ─────────► 401 with flows and a new session
  *   `auth` with a stage ─► verified here, noted in the session's actor ─► 401 with what is still to do, or done: the session is used up
  *   a session that is unknown, over, or for another request ─► 401 with a new session
+ *   one whose actor has forgotten it, for its shard has moved ─► goes on (dialogue-ids.ts)
  *
  * A session serves exactly one operation: method, path, user, device and body (without `auth`) of the request that opened it.
  */
@@ -33,9 +34,6 @@ export interface Demand {
   readonly userId?: UserId
 }
 
-/** Bytes of a session id. */
-const sessionBytes = 24
-
 /**
  * Takes a request through user-interactive authentication. Returns the 401 answer with which it goes on, or undefined when the flow is
  * completed and the endpoint may act. Throws M_FORBIDDEN (403) when somebody else's password is given, M_LIMIT_EXCEEDED.
@@ -45,7 +43,7 @@ export async function interact(context: Context, demand: Demand): Promise<Answer
   const operation = operationHash(context, demand)
   const type = auth && stringField(auth, 'type')
   const given = auth && stringField(auth, 'session')
-  const session = given !== undefined && isSessionId(given) ? given : newSessionId(context)
+  const session = given !== undefined && isSessionId(given) ? given : context.dialogueIds.make(operation)
   const dialogue = { session, operation }
   if (auth === undefined || (type === undefined && given === undefined)) {
     return challenge(demand, await openDialogue(context, demand, dialogue))
@@ -67,26 +65,45 @@ interface Progress {
   readonly problem?: MatrixError
 }
 
-/** Notes the stage, and uses the session up once a flow is complete. */
-async function finish(
-  context: Context,
-  demand: Demand,
-  { session, operation, type }: Dialogue & { readonly type: string | undefined },
-): Promise<Answer | undefined> {
-  const { ask, traceId } = context
+interface Step extends Dialogue {
+  /** The stage that has been verified; undefined: the client asks whether all is done. */
+  readonly type: string | undefined
+}
+
+/** Notes the stage, and uses the session up once a flow is complete. Where the session is of no use a new one is offered. */
+async function finish(context: Context, demand: Demand, step: Step): Promise<Answer | undefined> {
+  const { operation, session } = step
   try {
-    if (type !== undefined) {
-      const step = await ask.ask('interaction', session, 'complete', { operation, stage: type }, { traceId })
-      if (!step.done) return challenge(demand, { session, completed: step.completed })
-    }
-    await ask.ask('interaction', session, 'close', { operation }, { traceId })
-    return undefined
+    return await takeStep(context, demand, step).catch(async (error: unknown) => {
+      if (!isUnknown(error) || !context.dialogueIds.isOurs(session, operation)) throw error
+      await openDialogue(context, demand, step)
+      return takeStep(context, demand, step)
+    })
   } catch (error) {
     if (!(error instanceof MatrixError) || error.status >= 429) throw error
-    // The session is of no use for this request: the client may begin again with a new one.
-    const fresh = await openDialogue(context, demand, { session: newSessionId(context), operation })
+    const fresh = await openDialogue(context, demand, {
+      session: context.dialogueIds.make(operation),
+      operation,
+    })
     return challenge(demand, { ...fresh, problem: error })
   }
+}
+
+async function takeStep(context: Context, demand: Demand, step: Step): Promise<Answer | undefined> {
+  const { ask, traceId } = context
+  const { operation, session, type } = step
+  if (type !== undefined) {
+    const body = { operation, stage: type }
+    const { completed, done } = await ask.ask('interaction', session, 'complete', body, { traceId })
+    if (!done) return challenge(demand, { session, completed })
+  }
+  await ask.ask('interaction', session, 'close', { operation }, { traceId })
+  return undefined
+}
+
+/** The session's actor knows nothing of it. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof MatrixError && error.errcode === 'M_UNKNOWN' && error.status === 400
 }
 
 async function openDialogue(context: Context, demand: Demand, dialogue: Dialogue): Promise<Progress> {
@@ -183,10 +200,6 @@ function operationHash(context: Context, demand: Demand): string {
 /** The cast is sound: a body was parsed from JSON. */
 function bodyOf(context: Context): JsonObject {
   return context.body as JsonObject
-}
-
-function newSessionId(context: Context): string {
-  return Buffer.from(context.random.bytes(sessionBytes)).toString('base64url')
 }
 
 /** True for what may be an actor's key: one that this server has made looks like that. */

@@ -38,6 +38,14 @@ export interface Services {
   readonly passwords: Passwords
   /** For limits that the endpoint's own class cannot express, such as log-ins per account. */
   readonly limits: Limits
+  /** Of sessions of user-interactive authentication. */
+  readonly dialogueIds: DialogueIds
+}
+
+/** Makes and knows the ids of these sessions, each for one operation. */
+export interface DialogueIds {
+  make(operation: string): string
+  isOurs(id: string, operation: string): boolean
 }
 
 /** Rate limits by a key of the handler's choice. */

@@ -18,7 +18,15 @@ import type { Config } from '../config/schema.ts'
 import { reportFault, requestDone, type RequestDone } from '../events.ts'
 import { authenticate } from './auth.ts'
 import { checkEncoding, discardRest, readJsonBody } from './body.ts'
-import type { AnyEndpoint, Limits, Passwords, RequestContext, Requester, Services } from './endpoint.ts'
+import type {
+  AnyEndpoint,
+  DialogueIds,
+  Limits,
+  Passwords,
+  RequestContext,
+  Requester,
+  Services,
+} from './endpoint.ts'
 import { classifyFailure, errorAnswer } from './errors.ts'
 import { LastSeen } from './last-seen.ts'
 import { perAddress } from './rate-limit.ts'
@@ -96,6 +104,7 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
   readonly random: Random
   readonly passwords: Passwords
   readonly limits: Limits
+  readonly dialogueIds: DialogueIds
   readonly traceId: string
   readonly response: ServerResponse
   requester: Requester | undefined = undefined
@@ -118,6 +127,7 @@ class Exchange implements RequestContext<unknown, Requester | undefined> {
     this.random = services.random
     this.passwords = services.passwords
     this.limits = services.limits
+    this.dialogueIds = services.dialogueIds
     this.traceId = options.nextTraceId()
     this.response = response
     this.#options = options

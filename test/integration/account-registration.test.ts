@@ -63,6 +63,23 @@ test('a new user shows the token and accepts the terms, in any number of steps',
   assert.deepEqual([done.status, done.body['user_id']], [200, '@alice:test.local'])
 })
 
+test('a registration goes on in its session when its actor has forgotten it, and what was done is asked for again', async () => {
+  const fields = { username: 'carol', password: 'correct horse' }
+  const session = textOf((await register(fields)).body, 'session')
+  const step = (auth: JsonObject): Promise<Reply> => register({ ...fields, auth: { ...auth, session } })
+  const token = { type: 'm.login.registration_token', token: 'open-sesame' }
+  assert.deepEqual((await step(token)).body['completed'], ['m.login.registration_token'])
+  // Another host, which knows nothing of what the first one had in memory.
+  server = await server.restart()
+  const terms = await step({ type: 'm.login.terms' })
+  assert.deepEqual(
+    [terms.status, terms.body['errcode'], terms.body['session'], terms.body['completed']],
+    [401, undefined, session, ['m.login.terms']],
+  )
+  const done = await step(token)
+  assert.deepEqual([done.status, done.body['user_id']], [200, '@carol:test.local'])
+})
+
 test('whether a registration token is valid can be asked', async () => {
   const ask = async (token: string): Promise<unknown> =>
     (

@@ -220,6 +220,17 @@ test('a closed account has no sessions, no log-in, and a name that nobody gets a
   assert.equal((await register({ username: name })).body['errcode'], 'M_USER_IN_USE')
 })
 
+test('a session that no server has made, or made for another request, is not taken up by one that has forgotten all', async () => {
+  const opened = await server.call('POST', '/_matrix/client/v3/register', { body: { username: freshName() } })
+  server = await server.restart()
+  const username = freshName()
+  for (const session of [textOf(opened.body, 'session'), 'a'.repeat(54), 'made-up']) {
+    const answer = await register({ username, auth: { ...dummy, session } })
+    assert.deepEqual([answer.status, answer.body['errcode']], [401, 'M_UNKNOWN'])
+    assert.notEqual(answer.body['session'], session)
+  }
+})
+
 test('an authentication session serves only the request that it was opened for', async () => {
   const alice = await registered()
   const bob = await registered()

@@ -25,6 +25,7 @@ import { makeActorHost } from '#actors/runtime/host.ts'
 import { Fanout } from '#actors/user/fanout.ts'
 import type { OwnState } from '#actors/user/own-state.ts'
 import { userActor } from '#actors/user/user.ts'
+import { SignedDialogueIds } from '#gateway/client/dialogue-ids.ts'
 import { clientEndpoints } from '#gateway/client/endpoints.ts'
 import { loadConfig } from '#gateway/config/load.ts'
 import type { Passwords } from '#gateway/http/endpoint.ts'
@@ -119,6 +120,7 @@ async function start(parts: Ground): Promise<AccountServer> {
       random: systemRandom,
       limits: options.limits ?? unlimited,
       passwords: options.passwords?.(ownPasswords()) ?? ownPasswords(),
+      dialogueIds: new SignedDialogueIds({ key: 'of this server', clock, random: systemRandom }),
     },
     trustedProxies: new BlockList(),
     nextTraceId: traceIds(systemRandom),

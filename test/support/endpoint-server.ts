@@ -79,6 +79,7 @@ function testServices(options: EndpointServerOptions): Services {
     reads: absent('reads'),
     ask: absent('ask'),
     passwords: absent('passwords'),
+    dialogueIds: absent('dialogueIds'),
     ...options.services,
   }
 }
