@@ -127,7 +127,7 @@ async function openStorage({ config, stack, onProgress, cut }: Ground): Promise<
   onProgress('Opening the database.')
   const url =
     config.databaseUrl ??
-    stack.use(await startEmbedded({ dataDirectory: config.dataDir, onProgress })).address
+    stack.use(await startEmbedded({ dataDirectory: config.dataDir, onProgress, ...cut })).address
   const database = stack.use(
     await openDatabase({
       url,

@@ -203,6 +203,30 @@ test('whoever ends while his server is coming back leaves none behind', limit, a
 })
 
 test(
+  'whoever is cut while his server starts is not kept waiting, and leaves none behind',
+  limit,
+  async () => {
+    await using directory = await temporaryDirectory()
+    {
+      await using _made = await startEmbedded({ dataDirectory: directory.path })
+    }
+    // What keeps it from starting: a file that every start needs is away.
+    const needed = join(directory.path, 'postgres', 'global', 'pg_control')
+    await rename(needed, `${needed}.away`)
+    const cut = new AbortController()
+    const starting = startEmbedded({ dataDirectory: directory.path, cut: cut.signal })
+    const refused = assert.rejects(starting, /not waited for any longer/)
+    await eventually(async () => assert.ok((await failedStarts(directory.path)) > 0))
+    cut.abort()
+    await refused
+    await rename(`${needed}.away`, needed)
+    await delay(500)
+    const pid = await serverPid(directory.path).catch(() => undefined)
+    assert.ok(pid === undefined || !isAlive(pid), 'a server is left')
+  },
+)
+
+test(
   'a server that has died and cannot start, for its disk is full, comes back when it can, while its owner runs',
   limit,
   async () => {

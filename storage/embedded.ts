@@ -25,6 +25,8 @@ export interface EmbeddedOptions {
   readonly onProgress?: Progress
   /** Server settings beside the default ones. */
   readonly settings?: Readonly<Record<string, string>>
+  /** When it is aborted a server that does not take connections yet is not waited for any more. */
+  readonly cut?: AbortSignal
   /** Milliseconds that a shutdown may take before it is cut short. */
   readonly stopTimeoutMs?: number
 }
@@ -48,12 +50,13 @@ const recoverEveryMs = 1000
 
 /**
  * Starts the server or adopts one that was left running. Throws `DataDirectoryInUse` if another process has it,
- * `DataDirectoryUnusable` if it cannot be written. Disposing stops the server.
+ * `DataDirectoryUnusable` if it cannot be written, an Error once it is cut. Disposing stops the server.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const onProgress = options.onProgress ?? (() => {})
   const place = await preparePlace(options, onProgress)
-  await ensureRunning(place, onProgress)
+  const isRunning = await ensureRunning(place, onProgress, () => options.cut?.aborted !== true)
+  if (!isRunning) throw new Error('The database was not waited for any longer, for the process ends.')
   const keeper = new Keeper(place, options.dataDirectory)
   try {
     await keeper.take()

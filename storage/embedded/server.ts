@@ -136,12 +136,15 @@ export async function createCluster(place: ServerPlace, onProgress: Progress): P
   await renameUnlessThere(making, place.directory)
 }
 
-/** Returns when the server takes connections: one that is running already, or one that is started here. */
+/**
+ * True when the server takes connections: one that is running already, or one that is started here. False when it was not wanted any more
+ * before it did; one that was started here is then ended.
+ */
 export async function ensureRunning(
   place: ServerPlace,
   onProgress: Progress,
   isWanted: () => boolean = () => true,
-): Promise<void> {
+): Promise<boolean> {
   const begin = performance.now()
   let said = false
   let child: ChildProcess | undefined
@@ -150,7 +153,7 @@ export async function ensureRunning(
     if (!isWanted()) {
       // It may have no pid file yet by which others could end it.
       child?.kill('SIGINT')
-      return
+      return false
     }
     const waitedMs = performance.now() - begin
     // A server that is being stopped, or that another process starts, still holds the directory for a moment.
@@ -167,6 +170,7 @@ export async function ensureRunning(
     }
     await delay(pollMs)
   }
+  return true
 }
 
 function isAlive(child: ChildProcess | undefined): boolean {

@@ -67,8 +67,8 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** Starts it, also after a crash. */
-  start(): Promise<void> {
-    return ensureRunning(this.#place, () => {})
+  async start(): Promise<void> {
+    await ensureRunning(this.#place, () => {})
   }
 
   /** Ends it in good order. */
