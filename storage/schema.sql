@@ -868,8 +868,8 @@ begin
   if not found then
     return true;
   end if;
-  if now() - pg_postmaster_start_time() > interval '5 s' and pg_try_advisory_lock(host) then
-    perform pg_advisory_unlock(host);
+  if now() - pg_postmaster_start_time() > interval '5 s' and pg_try_advisory_lock_shared(host) then
+    perform pg_advisory_unlock_shared(host);
     return true;
   end if;
   return false;

@@ -162,6 +162,10 @@ test(
     await b.sql`select pg_sleep(greatest(0, 5.1 - extract(epoch from clock_timestamp() - pg_postmaster_start_time())))`
     assert.equal((await listHosts(db.database.reads)).find((h) => h.hostId === hostA)?.alive, true)
     assert.deepEqual(await deadHosts(db.database.reads), [hostA])
+    // Whoever looks holds the lock for a moment, and the others who were told of the death look at the same one.
+    await using looking = db.database.session('looking')
+    await looking.sql`select pg_advisory_lock_shared(${hostA}::bigint)`
+    assert.deepEqual(await deadHosts(db.database.reads), [hostA])
     assert.deepEqual([...(await claimShards(b, hostB, [{ shard: 3, epoch: 1 }]))], [{ shard: 3, epoch: 2 }])
     assert.deepEqual(await deadHosts(db.database.reads), [hostA], 'also one that owns nothing any more')
   },
