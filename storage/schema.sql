@@ -33,6 +33,17 @@ create table account_data (
   PRIMARY KEY (user_id, room_id, type)
 );
 
+create table claimed_key (
+  user_id text collate "C" not null,
+  device_id text collate "C" not null,
+  algorithm text collate "C" not null,
+  key_id text collate "C" not null,
+  json text not null,
+  claimed_at bigint not null,
+  PRIMARY KEY (user_id, device_id, algorithm, key_id)
+);
+CREATE INDEX claimed_key_age ON claimed_key USING btree (claimed_at);
+
 create table cluster (
   one boolean not null default true,
   incarnation bigint not null,
@@ -460,6 +471,7 @@ begin
     delete from access_token where user_id = r.user_id and device_id = r.device_id;
     delete from refresh_token where user_id = r.user_id and device_id = r.device_id;
     delete from one_time_key where user_id = r.user_id and device_id = r.device_id;
+    delete from claimed_key where user_id = r.user_id and device_id = r.device_id;
     delete from fallback_key where user_id = r.user_id and device_id = r.device_id;
     delete from to_device where user_id = r.user_id and device_id = r.device_id;
   end loop;
@@ -619,10 +631,17 @@ CREATE OR REPLACE FUNCTION apply_one_time_key(rows json)
  LANGUAGE plpgsql
 AS $function$
 begin
-  delete from one_time_key t using json_to_recordset(rows) as r(user_id text, device_id text, algorithm text,
-    key_id text, deleted boolean)
-  where r.deleted and t.user_id = r.user_id and t.device_id = r.device_id and t.algorithm = r.algorithm and
-    t.key_id = r.key_id;
+  with gone as (
+    delete from one_time_key t using json_to_recordset(rows) as r(user_id text, device_id text, algorithm text,
+      key_id text, deleted boolean)
+    where r.deleted and t.user_id = r.user_id and t.device_id = r.device_id and t.algorithm = r.algorithm and
+      t.key_id = r.key_id
+    returning t.user_id, t.device_id, t.algorithm, t.key_id, t.json
+  )
+  insert into claimed_key (user_id, device_id, algorithm, key_id, json, claimed_at)
+  select g.user_id, g.device_id, g.algorithm, g.key_id, g.json, extract(epoch from clock_timestamp()) * 1000 from gone g
+  on conflict (user_id, device_id, algorithm, key_id) do update
+  set json = excluded.json, claimed_at = excluded.claimed_at;
   insert into one_time_key (user_id, device_id, algorithm, key_id, json, seq)
   select r.user_id, r.device_id, r.algorithm, r.key_id, r.json, r.seq
   from json_to_recordset(rows) as r(user_id text, device_id text, algorithm text, key_id text, json text,

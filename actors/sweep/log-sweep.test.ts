@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { LogStep, LogStepResult, SweepStore } from '#storage/sweep/sweep.ts'
+import {
+  expiredAtOnce,
+  type ExpiredKind,
+  type LogStep,
+  type LogStepResult,
+  type SweepStore,
+} from '#storage/sweep/sweep.ts'
 import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts'
 import { backgroundChannel, type BackgroundEvent } from '../runtime/events.ts'
 import { FeedHooks } from '../runtime/feed-hooks.ts'
@@ -14,6 +20,8 @@ class Steps implements SweepStore {
   expired: number[] = []
   /** What the next steps come to. */
   readonly results: (LogStepResult | Error)[] = []
+  /** How many of them the next looks at what has expired delete. */
+  readonly claimedKeys: number[] = []
   /** Undefined: a step is answered at once. */
   held: PromiseWithResolvers<void> | undefined
 
@@ -25,9 +33,14 @@ class Steps implements SweepStore {
     return result
   }
 
-  sweepExpired(beforeMs: number): Promise<{ loginToken: number; openIdToken: number; media: number }> {
+  sweepExpired(beforeMs: number): Promise<Record<ExpiredKind, number>> {
     this.expired.push(beforeMs)
-    return Promise.resolve({ loginToken: 1, openIdToken: 0, media: 0 })
+    return Promise.resolve({
+      loginToken: 1,
+      openIdToken: 0,
+      media: 0,
+      claimedKey: this.claimedKeys.shift() ?? 0,
+    })
   }
 }
 
@@ -185,7 +198,7 @@ test('the owner of one shard looks after what has expired, and what was deleted 
       told.map(({ shard, deleted }) => ({ shard, deleted })).sort((a, b) => (a.shard ?? 1) - (b.shard ?? 1)),
       [
         { shard: 0, deleted: { receipt: 2 } },
-        { shard: undefined, deleted: { loginToken: 1, openIdToken: 0, media: 0 } },
+        { shard: undefined, deleted: { loginToken: 1, openIdToken: 0, media: 0, claimedKey: 0 } },
       ],
     )
     await world.clock.advance(30 * intervalMs)
@@ -207,4 +220,15 @@ test('after its end nothing is begun any more', async () => {
   await world.clock.advance(10 * intervalMs)
   assert.equal(world.steps.asked.length, 0)
   assert.equal(world.clock.pending, 0)
+})
+
+test('where more has expired than goes at once, the next look is soon', async () => {
+  using world = makeWorld()
+  world.steps.claimedKeys.push(expiredAtOnce, expiredAtOnce, 1)
+  world.claim(0, 10)
+  await world.clock.advance(intervalMs)
+  await world.clock.advance(3 * behindMs)
+  assert.equal(world.steps.expired.length, 3)
+  await world.clock.advance(3 * behindMs)
+  assert.equal(world.steps.expired.length, 3)
 })

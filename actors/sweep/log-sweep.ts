@@ -1,6 +1,6 @@
 /**
- * Deletes, slowly, what nobody needs any more: superseded rows of the logs that this host owns, and tokens and reservations
- * whose time is over. What goes, and why nobody misses it, says `storage/README.md`, "The sweep".
+ * Deletes, slowly, what nobody needs any more: superseded rows of the logs that this host owns, and tokens, reservations and notes of
+ * keys that were given out whose time is over. What goes, and why nobody misses it, says `storage/README.md`, "The sweep".
  *
  *   claimed ─► due ─► step ─┬─ there is more ───► due soon
  *               ▲           ├─ nothing is ripe ─► due when something is
@@ -12,7 +12,7 @@
  * One step runs at a time on a host, whatever is due; each takes milliseconds and holds the shard's lock for a part of that.
  */
 
-import type { SweepStore } from '#storage/sweep/sweep.ts'
+import { expiredAtOnce, type SweepStore } from '#storage/sweep/sweep.ts'
 import type { Clock, Random, Timer } from '../runtime/clock.ts'
 import { reportBackground } from '../runtime/events.ts'
 import type { FeedHooks } from '../runtime/feed-hooks.ts'
@@ -160,7 +160,7 @@ export class LogSweep implements Disposable {
     const startedAt = clock.monotonic()
     const deleted = await store.sweepExpired(clock.now() - expiredForMs)
     reportSweep({ shard: undefined, deleted, ms: clock.monotonic() - startedAt })
-    return expiredIntervalMs
+    return Object.values(deleted).includes(expiredAtOnce) ? behindMs : expiredIntervalMs
   }
 
   /** A time from three quarters of the given one to five quarters. */

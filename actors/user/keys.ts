@@ -149,7 +149,7 @@ export class Keys {
     return { [`${algorithm}:${keyId}`]: parseJson(json) }
   }
 
-  /** The keys that are not there yet. Throws M_INVALID_PARAM for an id that is there with another key, M_TOO_LARGE for too many. */
+  /** The keys that are not there yet, and were not given out before. Throws M_INVALID_PARAM for an id that is there with another key, M_TOO_LARGE for too many. */
   async #newKeys(
     deviceId: string,
     stock: Stock,
@@ -159,10 +159,19 @@ export class Keys {
     if (given.length === 0) return []
     const { userId, context } = this.#core
     const present = await readKeysById(context.reads, { userId, deviceId }, Object.keys(keys))
-    const texts = new Map(present.map((key) => [`${key.algorithm}:${key.keyId}`, key.json]))
+    const textsOf = (claimed: boolean): Map<string, string> =>
+      new Map(
+        present
+          .filter((key) => key.claimed === claimed)
+          .map((key) => [`${key.algorithm}:${key.keyId}`, key.json]),
+      )
+    const texts = textsOf(false)
+    const claimed = textsOf(true)
     const added = given.filter((key) => {
-      const json = texts.get(`${key.algorithm}:${key.key_id}`)
-      if (json === undefined) return true
+      const id = `${key.algorithm}:${key.key_id}`
+      const json = texts.get(id)
+      // An upload that is repeated, for its answer was lost, and somebody has got the key meanwhile.
+      if (json === undefined) return sameText(claimed.get(id) ?? 'null') !== sameText(key.json)
       if (sameText(json) === sameText(key.json)) return false
       throw new MatrixError(
         'M_INVALID_PARAM',

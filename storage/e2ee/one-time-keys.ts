@@ -16,6 +16,11 @@ export interface StoredKey {
   readonly json: string
 }
 
+export interface KnownKey extends StoredKey {
+  /** It was given out within a day, and is in store no more. */
+  readonly claimed: boolean
+}
+
 export interface FallbackKey extends StoredKey {
   readonly used: boolean
 }
@@ -41,17 +46,23 @@ export async function readOldestKey(
   return key
 }
 
-/** Those of the named keys, each `algorithm:keyId`, that a device has. */
+/**
+ * Those of the named keys, each `algorithm:keyId`, that a device has or has had. One may be both: given out, and uploaded again as another
+ * key.
+ */
 export async function readKeysById(
   reads: Reads,
   device: DeviceAddress,
   names: readonly string[],
-): Promise<StoredKey[]> {
+): Promise<KnownKey[]> {
   if (names.length === 0) return []
-  return reads.sql<StoredKey[]>`
-    select algorithm, key_id as "keyId", json from one_time_key
-    where user_id = ${device.userId} and device_id = ${device.deviceId}
-      and algorithm || ':' || key_id = any(${[...names]}::text[])`
+  const wanted = [...names]
+  return reads.sql<KnownKey[]>`
+    select algorithm, key_id as "keyId", json, false as claimed from one_time_key
+    where user_id = ${device.userId} and device_id = ${device.deviceId} and algorithm || ':' || key_id = any(${wanted}::text[])
+    union all
+    select algorithm, key_id, json, true from claimed_key
+    where user_id = ${device.userId} and device_id = ${device.deviceId} and algorithm || ':' || key_id = any(${wanted}::text[])`
 }
 
 /** The greatest number that a one-time key of the user bears; 0 if he has none. */

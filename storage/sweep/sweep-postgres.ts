@@ -2,7 +2,14 @@
 
 import { logKindName } from '../log-kinds.ts'
 import type { Session } from '../session.ts'
-import type { ExpiredKind, LogStep, LogStepResult, SweepStore, SweptLogKind } from './sweep.ts'
+import {
+  expiredAtOnce,
+  type ExpiredKind,
+  type LogStep,
+  type LogStepResult,
+  type SweepStore,
+  type SweptLogKind,
+} from './sweep.ts'
 
 /** What `sweep_log` returns; `deleted` by the number of the kind. */
 type Answer =
@@ -13,8 +20,8 @@ type Answer =
       readonly wait: number | null
     }
 
-/** The most rows that one statement deletes. */
-const expiredAtOnce = 500
+/** So long it is known of a one-time key that it was given out, milliseconds: longer than a client repeats an upload. */
+const claimedForMs = 86_400_000
 
 export class PostgresSweepStore implements SweepStore {
   readonly #session: Session
@@ -51,6 +58,15 @@ export class PostgresSweepStore implements SweepStore {
       delete from media where media_id in (
         select media_id from media where size < 0 and expires_at < ${beforeMs} limit ${expiredAtOnce}
         for update skip locked)`
-    return { loginToken: loginTokens.count, openIdToken: openIdTokens.count, media: media.count }
+    const claimedKeys = await sql`
+      delete from claimed_key where ctid = any (array(
+        select ctid from claimed_key where claimed_at < ${beforeMs - claimedForMs} order by claimed_at limit ${expiredAtOnce}
+        for update skip locked))`
+    return {
+      loginToken: loginTokens.count,
+      openIdToken: openIdTokens.count,
+      media: media.count,
+      claimedKey: claimedKeys.count,
+    }
   }
 }

@@ -272,21 +272,32 @@ test('of ended sessions the latest row stays, and who has missed others is told'
   assert.deepEqual(await log.positions(), [4, next, log.head])
 })
 
-test('tokens and reservations are deleted when their time has been over for long enough', limit, async () => {
-  await using log = await SweptLog.open()
-  const { control, reads } = log.db.database
-  await control.sql`
+test(
+  'tokens, reservations and claimed keys are deleted when their time has been over for long enough',
+  limit,
+  async () => {
+    await using log = await SweptLog.open()
+    const { control, reads } = log.db.database
+    await control.sql`
     insert into login_token select decode(md5(n::text), 'hex'), ${alice}, n from generate_series(1, 700) as n`
-  await control.sql`insert into openid_token values ('\\x01', ${alice}, 99), ('\\x02', ${alice}, 101)`
-  await control.sql`
+    await control.sql`insert into openid_token values ('\\x01', ${alice}, 99), ('\\x02', ${alice}, 101)`
+    await control.sql`
     insert into media (media_id, user_id, content_type, size, created_at, expires_at)
     values ('reserved', ${alice}, '', -1, 1, 99), ('young', ${alice}, '', -1, 1, 101), ('used', ${alice}, '', 5, 1, 99)`
-  assert.deepEqual(await log.store.sweepExpired(100), { loginToken: 99, openIdToken: 1, media: 1 })
-  assert.deepEqual(await log.store.sweepExpired(1000), { loginToken: 500, openIdToken: 1, media: 1 })
-  assert.deepEqual(await log.store.sweepExpired(1000), { loginToken: 101, openIdToken: 0, media: 0 })
-  const media = await reads.sql<{ id: string }[]>`select media_id as id from media`
-  assert.deepEqual(
-    media.map(({ id }) => id),
-    ['used'],
-  )
-})
+    const dayMs = 86_400_000
+    await control.sql`
+    insert into claimed_key select ${alice}, 'D', 'a', n::text, '{}', n - ${dayMs}::bigint from generate_series(1, 600) as n`
+    const swept = async (beforeMs: number): Promise<number[]> => {
+      const { loginToken, openIdToken, media, claimedKey } = await log.store.sweepExpired(beforeMs)
+      return [loginToken, openIdToken, media, claimedKey]
+    }
+    assert.deepEqual(await swept(100), [99, 1, 1, 99])
+    assert.deepEqual(await swept(1000), [500, 1, 1, 500])
+    assert.deepEqual(await swept(1000), [101, 0, 0, 1])
+    const media = await reads.sql<{ id: string }[]>`select media_id as id from media`
+    assert.deepEqual(
+      media.map(({ id }) => id),
+      ['used'],
+    )
+  },
+)

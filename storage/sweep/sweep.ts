@@ -12,7 +12,10 @@ export type SweptLogKind = Extract<
 >
 
 /** Rows outside of the logs whose time is over. */
-export type ExpiredKind = 'loginToken' | 'openIdToken' | 'media'
+export type ExpiredKind = 'loginToken' | 'openIdToken' | 'media' | 'claimedKey'
+
+/** The most rows of each that are deleted at a time. */
+export const expiredAtOnce = 500
 
 export interface LogStep {
   readonly shard: number
@@ -43,8 +46,8 @@ export interface SweepStore {
   /** One step of the walk through a shard's log, in one fenced transaction. Throws what the database threw; it may be repeated. */
   sweepLog(step: LogStep): Promise<LogStepResult>
   /**
-   * Deletes tokens and reservations that had expired before `beforeMs` (wall clock, epoch milliseconds), some hundreds of each at most.
-   * Returns how many. Not fenced: what has expired is over, whoever says so.
+   * Deletes tokens and reservations that had expired before `beforeMs` (wall clock, epoch milliseconds), and one-time keys that had been
+   * given out a day before it, `expiredAtOnce` of each at most. Returns how many. Not fenced: what has expired is over, whoever says so.
    */
   sweepExpired(beforeMs: number): Promise<Readonly<Record<ExpiredKind, number>>>
 }

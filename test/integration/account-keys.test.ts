@@ -63,6 +63,25 @@ test('one-time keys are claimed oldest first and once each, then the fallback ke
   })
 })
 
+test('an upload that is repeated does not bring back a key that was given out meanwhile, also by another host', async () => {
+  const alice = await Person.register(server)
+  const bob = await Person.register(server)
+  const upload = { one_time_keys: oneTimeKeys(2) }
+  await alice.must('POST', '/keys/upload', upload)
+  assert.deepEqual(await claim(bob, alice), { 'signed_curve25519:K0': { key: 'key0' } })
+  server = await server.restart()
+  const [anew, bobAnew] = [alice.on(server), bob.on(server)]
+  const counts = await anew.must('POST', '/keys/upload', upload)
+  assert.deepEqual(counts, { one_time_key_counts: { signed_curve25519: 1 } })
+  assert.deepEqual(await claim(bobAnew, anew), { 'signed_curve25519:K1': { key: 'key1' } })
+  assert.deepEqual(await claim(bobAnew, anew), {})
+  // Whoever begins anew counts from the beginning, and his keys are others.
+  await anew.must('POST', '/keys/upload', {
+    one_time_keys: { 'signed_curve25519:K0': { key: 'of a new account' } },
+  })
+  assert.deepEqual(await claim(bobAnew, anew), { 'signed_curve25519:K0': { key: 'of a new account' } })
+})
+
 test('the same one-time key again is fine, another one with its id is refused and changes nothing', async () => {
   const alice = await Person.register(server)
   await alice.must('POST', '/keys/upload', { one_time_keys: oneTimeKeys(2) })

@@ -218,7 +218,10 @@ async function compareUser(
   for (const hash of [tokenHash, 'AAAA']) await both.same([readSession, modelTokens.readSession], hash)
   await both.same([keys.readKeyCounts, modelKeys.readKeyCounts], device)
   await both.same([keys.readOldestKey, modelKeys.readOldestKey], device, 'sim')
-  await both.same([keys.readKeysById, modelKeys.readKeysById], device, ['sim:1'])
+  const names = [...tables.all('one_time_key'), ...tables.claimedKeys.values()].map(
+    (row) => `${String(row['algorithm'])}:${String(row['key_id'])}`,
+  )
+  await both.same([keys.readKeysById, modelKeys.readKeysById], device, [...new Set(names), 'sim:none'])
   await both.same([keys.readLastKeyNumber, modelKeys.readLastKeyNumber], userId)
   await both.same([keys.readFallbackKeys, modelKeys.readFallbackKeys], device)
   for (const room of rooms) {

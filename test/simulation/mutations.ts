@@ -309,6 +309,21 @@ const commits: readonly Mutation[] = [
     because: because.sql,
   },
   {
+    name: 'one-time keys outlive a failover',
+    sentence:
+      'No one-time key is given to two: not after a failover either, which may have lost that it was given out.',
+    file: 'test/simulation/model/cluster/incarnation.ts',
+    find: "  tables.clear('one_time_key')\n",
+    replace: '',
+  },
+  {
+    name: 'an upload that is repeated brings back a key that was given out',
+    sentence: 'No one-time key is given to two.',
+    file: 'actors/user/keys.ts',
+    find: "if (json === undefined) return sameText(claimed.get(id) ?? 'null') !== sameText(key.json)",
+    replace: 'if (json === undefined) return true',
+  },
+  {
     name: 'two standbys begin the same incarnation',
     sentence: 'The incarnation is one that no other history has.',
     file: 'storage/cluster/incarnation.ts',

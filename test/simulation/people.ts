@@ -28,6 +28,7 @@ export interface Asked {
     | 'accountData'
     | 'profile'
     | 'deviceKeys'
+    | 'claimKeys'
     | 'member'
     | 'receipt'
   readonly userId: UserId
@@ -51,11 +52,17 @@ const floodMs = 300
 /** Whoever has parted comes back within so long. Milliseconds. */
 const comebackMs = 1500
 const usersDevice = 'D0'
+/** Of one-time keys. */
+const keyAlgorithm = 'sim'
 
 export class People {
   readonly history: Asked[] = []
   /** Who has asked for what the database refuses. */
   readonly poisoned = new Set<string>()
+  /** One-time keys that somebody was given, and for which claim. */
+  readonly #handedOut = new Map<string, { readonly claimKey: string; readonly atMs: number }>()
+  /** When it was first known of them that they are stored. */
+  readonly #uploadedMs = new Map<string, number>()
   readonly #world: World
   readonly #running: Promise<void>[] = []
   #isOver = false
@@ -78,7 +85,8 @@ export class People {
       case 'receipt':
         return this.#receipt(userId, action.room)
       case 'toDevice':
-        return this.#toDevice(userId, action.target)
+        await Promise.all([this.#toDevice(userId, action.target), this.#claimKey(action.target)])
+        return
       case 'accountData':
         return this.#accountData(userId, action.value)
       case 'profile':
@@ -305,6 +313,30 @@ export class People {
     })
   }
 
+  /** Whoever writes to a device needs a key of it, which nobody else may be given; repeated, it is the same claim. */
+  async #claimKey(person: number): Promise<void> {
+    const target = this.#world.userOf(person)
+    const claimKey = `claim ${this.#made++}`
+    const body = { claims: { [usersDevice]: keyAlgorithm }, claimKey }
+    const asked = this.#begin('claimKeys', { userId: target, roomId: undefined, key: claimKey })
+    await this.#insist(asked, attempts, async () => {
+      const { keys } = await this.#world.request((ask) =>
+        ask.ask('user', target, 'claimKeys', body, { timeoutMs: 5000 }),
+      )
+      for (const id of Object.keys(keys[usersDevice] ?? {})) {
+        const first = this.#handedOut.getOrInsert(id, { claimKey, atMs: this.#world.kernel.nowMs })
+        if (first.claimKey === claimKey || this.#isOfLostHistory(id, first.atMs)) continue
+        this.#world.found('C9', `${id} of ${target} was given to ${first.claimKey} and to ${claimKey}`)
+      }
+    })
+  }
+
+  /** Who was given it before a failover got it from what is lost, and its upload was under way and went on. */
+  #isOfLostHistory(keyId: string, handedOutMs: number): boolean {
+    const { lastFailOverMs } = this.#world
+    return handedOutMs < lastFailOverMs && (this.#uploadedMs.get(keyId) ?? Infinity) > lastFailOverMs
+  }
+
   async #accountData(userId: UserId, value: number, through?: Entrance): Promise<void> {
     const body = { type: 'sim.data', content: { value } }
     const asked = this.#begin('accountData', { userId, roomId: undefined, key: String(value) })
@@ -336,9 +368,14 @@ export class People {
     }
     const asked = this.#begin('deviceKeys', { userId, roomId: undefined, key: String(n) })
     await this.#insist(asked, attempts, async () => {
-      await this.#world.request((ask) =>
-        ask.ask('user', userId, 'uploadKeys', { deviceId: usersDevice, deviceKeys }, { timeoutMs: 5000 }),
+      // After a failover others, for those of before may have been given out in what is lost.
+      const ids = ['a', 'b'].map(
+        (key) => `${keyAlgorithm}:${n}-${Math.max(0, this.#world.lastFailOverMs)}-${key}`,
       )
+      const oneTimeKeys = Object.fromEntries(ids.map((id) => [id, id]))
+      const body = { deviceId: usersDevice, deviceKeys, oneTimeKeys }
+      await this.#world.request((ask) => ask.ask('user', userId, 'uploadKeys', body, { timeoutMs: 5000 }))
+      for (const id of ids) this.#uploadedMs.getOrInsert(id, this.#world.kernel.nowMs)
       await this.#world.request((ask) => ask.ask('user', userId, 'spread', {}, { timeoutMs: 5000 }))
       checkSpread(this.#world, asked)
     })

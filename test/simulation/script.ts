@@ -19,6 +19,7 @@ export type Action =
       readonly target: number
     }
   | { readonly kind: 'receipt'; readonly person: number; readonly room: number }
+  /** A message to somebody's device, and a one-time key of it. */
   | { readonly kind: 'toDevice'; readonly person: number; readonly target: number }
   | { readonly kind: 'accountData'; readonly person: number; readonly value: number }
   | { readonly kind: 'profile'; readonly person: number; readonly value: number }

@@ -80,6 +80,7 @@ const commits: readonly Sentence[] = [
       'transaction keys are forgotten',
       'transaction keys are forgotten, in SQL',
       'a message that was lost with a failover is taken for delivered',
+      'an upload that is repeated brings back a key that was given out',
     ],
   },
   {

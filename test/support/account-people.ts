@@ -49,6 +49,15 @@ export class Person {
     return new Person(this.server, this.name, reply.body)
   }
 
+  /** The same session after the server has started again. */
+  on(server: AccountServer): Person {
+    return new Person(server, this.name, {
+      user_id: this.userId,
+      access_token: this.token,
+      device_id: this.deviceId,
+    })
+  }
+
   /** What satisfies user-interactive authentication. */
   get auth(): JsonObject {
     return { type: 'm.login.password', identifier: { type: 'm.id.user', user: this.userId }, password }

@@ -73,6 +73,8 @@ export class Tables {
   readonly eventIds = new Map<string, number>()
   readonly roomIds = new Map<string, number>()
   readonly devices = new Map<string, Row>()
+  /** One-time keys that were given out, by the key of their table. */
+  readonly claimedKeys = new Map<string, Row>()
   incarnation = 1
   timeline = 1
   nextEventNumber = 1
@@ -136,6 +138,9 @@ export class Tables {
     if (rule === undefined) throw new Error(`the model has no table ${kind}: add it to model/tables.ts`)
     const rows = this.#rows.getOrInsertComputed(kind, () => new Map())
     const key = JSON.stringify(rule.key.map((column) => row[column]))
+    const known = rows.get(key)
+    if (kind === 'one_time_key' && row['deleted'] === true && known !== undefined)
+      this.claimedKeys.set(key, known)
     if (row['deleted'] === true) rows.delete(key)
     else if (rule.first !== true || !rows.has(key)) rows.set(key, row)
     if (kind === 'room') this.roomIds.set(String(row['room_id']), Number(row['room_nid']))
@@ -184,6 +189,14 @@ export class Tables {
       'to_device',
     ] as const)
       this.#deleteWhere(kind, row, ['user_id', 'device_id'])
+    for (const [key, claimed] of this.claimedKeys)
+      if (claimed['user_id'] === row['user_id'] && claimed['device_id'] === row['device_id'])
+        this.claimedKeys.delete(key)
+  }
+
+  /** None of a table is left. */
+  clear(kind: WriteKind): void {
+    this.#rows.delete(kind)
   }
 
   #deleteWhere(

@@ -42,5 +42,5 @@ function raise(tables: Tables, nowMs: number): void {
     shard.epoch = Math.max(shard.epoch + 1, leastEpoch(tables.incarnation))
     shard.owner = undefined
   }
-  for (const row of tables.all('one_time_key')) tables.apply('one_time_key', { ...row, deleted: true })
+  tables.clear('one_time_key')
 }

@@ -24,11 +24,17 @@ export const readOldestKey: typeof real.readOldestKey = (reads, device, algorith
   )
 
 export const readKeysById: typeof real.readKeysById = async (reads, device, names) =>
-  asked(reads, (tables) =>
-    ofDevice(tables, 'one_time_key', device)
-      .map(storedKey)
-      .filter(({ algorithm, keyId }) => names.includes(`${algorithm}:${keyId}`)),
-  )
+  asked(reads, (tables) => {
+    const known = (rows: readonly Row[], claimed: boolean): real.KnownKey[] =>
+      rows.map((row) => ({ ...storedKey(row), claimed }))
+    return [
+      ...known(ofDevice(tables, 'one_time_key', device), false),
+      ...known(
+        [...tables.claimedKeys.values()].filter((row) => isOf(row, device)),
+        true,
+      ),
+    ].filter(({ algorithm, keyId }) => names.includes(`${algorithm}:${keyId}`))
+  })
 
 export const readLastKeyNumber: typeof real.readLastKeyNumber = (reads, userId) =>
   asked(reads, (tables) =>
@@ -46,9 +52,11 @@ export const readFallbackKeys: typeof real.readFallbackKeys = (reads, device) =>
   )
 
 function ofDevice(tables: Tables, kind: 'one_time_key' | 'fallback_key', device: real.DeviceAddress): Row[] {
-  return tables
-    .all(kind)
-    .filter((row) => row['user_id'] === device.userId && row['device_id'] === device.deviceId)
+  return tables.all(kind).filter((row) => isOf(row, device))
+}
+
+function isOf(row: Row, device: real.DeviceAddress): boolean {
+  return row['user_id'] === device.userId && row['device_id'] === device.deviceId
 }
 
 function storedKey(row: Row): real.StoredKey {
