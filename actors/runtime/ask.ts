@@ -47,6 +47,8 @@ const patientMs = 10_000
 const cutOffMs = 3000
 /** Of that as much as this may lie before the connection was given up, when the bus was silent already; a new one is made in less than the rest. */
 const silenceMs = 1500
+/** Who has waited so long, with a connection in between, is told as soon as there is none: a refusal comes within five seconds. */
+const wholeMs = 4500
 
 export class Ask implements Expiring {
   readonly question: Question
@@ -171,7 +173,10 @@ export class Ask implements Expiring {
     if (lostAtMs - askedAtMs > maxBackoffMs) this.#cutOffSinceMs = undefined
     if (kind === 'disconnected') this.#cutOffSinceMs ??= lostAtMs
     else this.#cutOffSinceMs = undefined
-    return this.#cutOffSinceMs !== undefined && nowMs - this.#cutOffSinceMs >= cutOffMs
+    if (this.#cutOffSinceMs === undefined) return false
+    const { deadlineMs, timeoutMs } = this.question
+    const waitedMs = nowMs - (deadlineMs - timeoutMs)
+    return nowMs - this.#cutOffSinceMs >= cutOffMs || (timeoutMs <= patientMs && waitedMs >= wholeMs)
   }
 
   #isUnderstood(): boolean {

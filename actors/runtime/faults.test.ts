@@ -200,6 +200,39 @@ test('who has no connection to the bus for three seconds is told so, and who has
   await host.stop()
 })
 
+test('who has lost the bus twice while he waits is told within five seconds all the same', async () => {
+  const world = new ModelWorld()
+  await world.start()
+  const client = await openActorClient({
+    bus: world.bus,
+    clock: world.clock,
+    random: seededRandom(7),
+    shardCount: world.shardCount,
+    owners: async () => world.cluster.states(),
+  })
+  let lose = (): void => {}
+  const away = (): Promise<never> => Promise.reject(new BusError('disconnected', 'the bus is away'))
+  world.bus.request = away
+  let outcome = 'open'
+  askCounter(client, 'k', read).catch((error: unknown) => {
+    outcome = error instanceof MatrixError ? String(error.status) : String(error)
+  })
+  await world.clock.advance(1000)
+  // It is back, is asked, and stands still until it is given up.
+  world.bus.request = () =>
+    new Promise((_resolve, reject) => {
+      lose = () => reject(new BusError('disconnected', 'the connection was lost', { silentMs: 2600 }))
+    })
+  await world.clock.advance(2800)
+  world.bus.request = away
+  lose()
+  await world.clock.advance(500)
+  assert.equal(outcome, 'open')
+  await world.clock.advance(500)
+  assert.equal(outcome, '503')
+  await client[Symbol.asyncDispose]()
+})
+
 test('a long poll that has lost its connection long ago waits on when it loses another one', async () => {
   const world = new ModelWorld()
   await world.start()
