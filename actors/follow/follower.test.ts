@@ -73,3 +73,34 @@ test('what nobody announces is found out also in logs that are shorter than befo
   await clock.advance(4000)
   assert.deepEqual(changed, [0])
 })
+
+test('who asks for the heads while a statement is under way gets those of one that began after he asked; in one turn all share one', async () => {
+  const clock = new ManualClock()
+  const answers: PromiseWithResolvers<{ incarnation: number; head: number }[]>[] = []
+  const sql = (): Promise<{ incarnation: number; head: number }[]> => {
+    const answer = Promise.withResolvers<{ incarnation: number; head: number }[]>()
+    answers.push(answer)
+    return answer.promise
+  }
+  // The cast is sound: the feed asks for nothing but the heads.
+  const reads = { sql } as unknown as Reads
+  await using feed = new HostFeed({
+    bus: new MemoryBus(clock),
+    clock,
+    random: seededRandom(1),
+    reads,
+    shardCount: 1,
+  })
+  const first = Promise.all([feed.readHeads(), feed.readHeads()])
+  await Promise.resolve()
+  await Promise.resolve()
+  assert.equal(answers.length, 1)
+  const second = feed.readHeads()
+  await Promise.resolve()
+  await Promise.resolve()
+  assert.equal(answers.length, 2)
+  answers[0]?.resolve([{ incarnation: 1, head: 20 }])
+  answers[1]?.resolve([{ incarnation: 1, head: 21 }])
+  assert.deepEqual(await first, [[20], [20]])
+  assert.deepEqual(await second, [21])
+})

@@ -21,7 +21,7 @@ const limitMs = 300_000
 const { values } = parseArgs({
   options: {
     /** How many seeds a fault gets to show itself in. */
-    seeds: { type: 'string', default: '400' },
+    seeds: { type: 'string', default: '1000' },
     /** Only faults whose name contains this; several with | between them. */
     only: { type: 'string', default: '' },
     /** How many faults are tried at a time, each in a copy of its own. */
