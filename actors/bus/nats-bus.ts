@@ -67,6 +67,7 @@ export class NatsBus implements Bus {
       maxUnconfirmedBytes: settings.maxUnconfirmedBytes,
     })
     settings.cut?.addEventListener('abort', () => this.#cut(), { once: true })
+    if (settings.cut?.aborted) this.#cut()
     this.#requests = new NatsRequests(settings.inbox, clock, this.#limits)
     this.#publications = new NatsPublications(clock, this.#limits)
     this.#late = new LateReplies(clock, settings.maxUnconfirmedBytes)
