@@ -5,18 +5,22 @@ import { ManualClock, seededRandom } from '#test/support/manual-clock.ts'
 import { MemoryBus } from '../bus/memory.ts'
 import { HostFeed } from './follower.ts'
 
+interface HeadRow {
+  readonly incarnation: number
+  readonly head: number
+}
+
+/** Of one shard, over a database that answers so. */
+function feedOver(clock: ManualClock, sql: () => Promise<readonly HeadRow[]>): HostFeed {
+  // The cast is sound: the feed asks for nothing but the heads.
+  const reads = { sql } as unknown as Reads
+  return new HostFeed({ bus: new MemoryBus(clock), clock, random: seededRandom(1), reads, shardCount: 1 })
+}
+
 test('nothing is proven by a hold on a shard from before the database lost commits', async () => {
   const clock = new ManualClock()
   let row = { incarnation: 1, head: 20 }
-  // The cast is sound: the feed asks for nothing but the heads.
-  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
-  await using feed = new HostFeed({
-    bus: new MemoryBus(clock),
-    clock,
-    random: seededRandom(1),
-    reads,
-    shardCount: 1,
-  })
+  await using feed = feedOver(clock, () => Promise.resolve([row]))
   await feed.poll()
   feed.claimed(0, 3, 20)
   assert.equal(feed.provenTo(0), 20)
@@ -35,15 +39,7 @@ test('nothing is proven by a hold on a shard from before the database lost commi
 test('what nobody announces is found out by looking at all heads', async () => {
   const clock = new ManualClock()
   let row = { incarnation: 1, head: 20 }
-  // The cast is sound: the feed asks for nothing but the heads.
-  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
-  await using feed = new HostFeed({
-    bus: new MemoryBus(clock),
-    clock,
-    random: seededRandom(1),
-    reads,
-    shardCount: 1,
-  })
+  await using feed = feedOver(clock, () => Promise.resolve([row]))
   await feed.start()
   const changed: number[] = []
   feed.onBroken((shard) => changed.push(shard))
@@ -55,15 +51,7 @@ test('what nobody announces is found out by looking at all heads', async () => {
 test('what nobody announces is found out also in logs that are shorter than before, for the database lost commits', async () => {
   const clock = new ManualClock()
   let row = { incarnation: 1, head: 20 }
-  // The cast is sound: the feed asks for nothing but the heads.
-  const reads = { sql: () => Promise.resolve([row]) } as unknown as Reads
-  await using feed = new HostFeed({
-    bus: new MemoryBus(clock),
-    clock,
-    random: seededRandom(1),
-    reads,
-    shardCount: 1,
-  })
+  await using feed = feedOver(clock, () => Promise.resolve([row]))
   await feed.start()
   row = { incarnation: 2, head: 17 }
   await clock.advance(4000)
@@ -76,21 +64,13 @@ test('what nobody announces is found out also in logs that are shorter than befo
 
 test('who asks for the heads while a statement is under way gets those of one that began after he asked; in one turn all share one', async () => {
   const clock = new ManualClock()
-  const answers: PromiseWithResolvers<{ incarnation: number; head: number }[]>[] = []
-  const sql = (): Promise<{ incarnation: number; head: number }[]> => {
-    const answer = Promise.withResolvers<{ incarnation: number; head: number }[]>()
+  const answers: PromiseWithResolvers<HeadRow[]>[] = []
+  const sql = (): Promise<HeadRow[]> => {
+    const answer = Promise.withResolvers<HeadRow[]>()
     answers.push(answer)
     return answer.promise
   }
-  // The cast is sound: the feed asks for nothing but the heads.
-  const reads = { sql } as unknown as Reads
-  await using feed = new HostFeed({
-    bus: new MemoryBus(clock),
-    clock,
-    random: seededRandom(1),
-    reads,
-    shardCount: 1,
-  })
+  await using feed = feedOver(clock, sql)
   const first = Promise.all([feed.readHeads(), feed.readHeads()])
   await Promise.resolve()
   await Promise.resolve()

@@ -166,16 +166,21 @@ test('a host that leaves is not made to join again by a renewal that comes too l
   assert.deepEqual([...world.cluster.hosts.keys()], [])
 })
 
-test('who has no connection to the bus for three seconds is told so, and who has one again before is served', async () => {
-  const world = new ModelWorld()
-  const { host } = await world.start()
-  const client = await openActorClient({
+/** A process without actors, which only asks. */
+function clientOf(world: ModelWorld): ReturnType<typeof openActorClient> {
+  return openActorClient({
     bus: world.bus,
     clock: world.clock,
     random: seededRandom(7),
     shardCount: world.shardCount,
     owners: async () => world.cluster.states(),
   })
+}
+
+test('who has no connection to the bus for three seconds is told so, and who has one again before is served', async () => {
+  const world = new ModelWorld()
+  const { host } = await world.start()
+  const client = await clientOf(world)
   const request = world.bus.request.bind(world.bus)
   const away = (): Promise<never> => Promise.reject(new BusError('disconnected', 'the bus is away'))
   for (const [awayMs, expected] of [
@@ -203,13 +208,7 @@ test('who has no connection to the bus for three seconds is told so, and who has
 test('who has lost the bus twice while he waits is told within five seconds all the same', async () => {
   const world = new ModelWorld()
   await world.start()
-  const client = await openActorClient({
-    bus: world.bus,
-    clock: world.clock,
-    random: seededRandom(7),
-    shardCount: world.shardCount,
-    owners: async () => world.cluster.states(),
-  })
+  const client = await clientOf(world)
   let lose = (): void => {}
   const away = (): Promise<never> => Promise.reject(new BusError('disconnected', 'the bus is away'))
   world.bus.request = away
@@ -236,13 +235,7 @@ test('who has lost the bus twice while he waits is told within five seconds all 
 test('a long poll that has lost its connection long ago waits on when it loses another one', async () => {
   const world = new ModelWorld()
   await world.start()
-  const client = await openActorClient({
-    bus: world.bus,
-    clock: world.clock,
-    random: seededRandom(7),
-    shardCount: world.shardCount,
-    owners: async () => world.cluster.states(),
-  })
+  const client = await clientOf(world)
   let lose = (): void => {}
   world.bus.request = () =>
     new Promise((_resolve, reject) => {

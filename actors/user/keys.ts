@@ -171,7 +171,8 @@ export class Keys {
       const id = `${key.algorithm}:${key.key_id}`
       const json = texts.get(id)
       // An upload that is repeated, for its answer was lost, and somebody has got the key meanwhile.
-      if (json === undefined) return sameText(claimed.get(id) ?? 'null') !== sameText(key.json)
+      const gone = claimed.get(id)
+      if (json === undefined) return gone === undefined || sameText(gone) !== sameText(key.json)
       if (sameText(json) === sameText(key.json)) return false
       throw new MatrixError(
         'M_INVALID_PARAM',

@@ -320,7 +320,7 @@ const commits: readonly Mutation[] = [
     name: 'an upload that is repeated brings back a key that was given out',
     sentence: 'No one-time key is given to two.',
     file: 'actors/user/keys.ts',
-    find: "if (json === undefined) return sameText(claimed.get(id) ?? 'null') !== sameText(key.json)",
+    find: 'if (json === undefined) return gone === undefined || sameText(gone) !== sameText(key.json)',
     replace: 'if (json === undefined) return true',
   },
   {
