@@ -79,7 +79,8 @@ interface Ground {
   readonly config: Config
   readonly stack: AsyncDisposableStack
   readonly onProgress: (text: string) => void
-  readonly cut: { readonly cut?: AbortSignal }
+  /** See `ComposeOptions`. */
+  readonly cut: AbortSignal | undefined
   readonly readiness: Readiness
   /** Where what this process commits goes on to. */
   readonly hooks: FeedHooks
@@ -90,7 +91,7 @@ interface Ground {
   readonly recent: Recent
 }
 
-export const compose: Compose = async (config, { onProgress, cut: signal }) => {
+export const compose: Compose = async (config, { onProgress, cut }) => {
   await using stack = new AsyncDisposableStack()
   const readiness = new Readiness()
   const identity = { name: config.hostName, version: programVersion() }
@@ -99,7 +100,6 @@ export const compose: Compose = async (config, { onProgress, cut: signal }) => {
   let ownId: string | undefined
   hooks.onHost((hostId) => (ownId = hostId))
   const hostId = (): string | undefined => ownId
-  const cut = signal === undefined ? {} : { cut: signal }
   const ground: Ground = { config, stack, onProgress, cut, readiness, hooks, identity, hostId, recent }
   const database = await openStorage(ground)
   const bus = await openBus(ground)
@@ -127,7 +127,7 @@ async function openStorage({ config, stack, onProgress, cut }: Ground): Promise<
   onProgress('Opening the database.')
   const url =
     config.databaseUrl ??
-    stack.use(await startEmbedded({ dataDirectory: config.dataDir, onProgress, ...cut })).address
+    stack.use(await startEmbedded({ dataDirectory: config.dataDir, onProgress, cut })).address
   const database = stack.use(
     await openDatabase({
       url,
@@ -136,7 +136,7 @@ async function openStorage({ config, stack, onProgress, cut }: Ground): Promise<
       lockTimeoutMs: 3_000,
       idleInTransactionMs: 2_000,
       applicationName: `troupe ${config.hostName}`,
-      ...cut,
+      cut,
     }),
   )
   await migrate(database, { onProgress })
@@ -152,7 +152,7 @@ async function openBus({ config, stack, onProgress, cut, readiness }: Ground): P
   const tls = { caFile: config.natsCa, certFile: config.natsCert, keyFile: config.natsKey }
   const { connectNatsBus } = await import('#actors/bus/nats.ts')
   const bus = stack.use(
-    await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random, ...cut }),
+    await connectNatsBus({ url: urls.join(','), name: config.hostName, tls, clock, random, cut }),
   )
   readiness.add('bus', () => (bus.healthy ? undefined : 'not connected to NATS'))
   return bus
@@ -176,7 +176,7 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
     shardCount,
     hooks,
     sole: config.databaseUrl === undefined,
-    ...ground.cut,
+    cut: ground.cut,
   })
   const status = (): HostStatus => hostStatus(ground.identity, ground.recent, { host, leader })
   stack.use(new HostStatusServer({ bus, hooks, read: status }))

@@ -29,7 +29,7 @@ export interface ComposeOptions {
    * Aborted when the end has to be soon, whether the start is over or not: every connection to Postgres and NATS is given up, so that
    * whatever waits for an answer fails.
    */
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
 }
 
 /**

@@ -36,7 +36,7 @@ export interface StorageOptions {
   /** Shown in `pg_stat_activity`, followed by what the connection is for. */
   readonly applicationName: string
   /** When it is aborted every connection ends at once, and what waits for an answer fails. */
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
 }
 
 /** What differs between the connections of one process. */

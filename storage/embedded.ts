@@ -26,7 +26,7 @@ export interface EmbeddedOptions {
   /** Server settings beside the default ones. */
   readonly settings?: Readonly<Record<string, string>>
   /** When it is aborted a server that does not take connections yet is not waited for any more. */
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
   /** Milliseconds that a shutdown may take before it is cut short. */
   readonly stopTimeoutMs?: number
 }

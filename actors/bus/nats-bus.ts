@@ -31,7 +31,7 @@ export interface NatsBusSettings {
   readonly maxRequests: number
   readonly maxUnconfirmedBytes: number
   readonly drainMs: number
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
   readonly dial: NatsDial
   /** A new subject prefix under which only its maker listens. */
   readonly inbox: string

@@ -26,7 +26,7 @@ export interface NatsBusOptions {
   /** How long closing waits for requests under way, milliseconds. Default 5,000. */
   readonly drainMs?: number
   /** When it is aborted the connection is given up at once and no other is made, and closing waits for nothing. */
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
 }
 
 /** Paths of PEM files. */

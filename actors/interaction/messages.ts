@@ -13,7 +13,10 @@ export type InteractionMessages = {
     }
     reply: { completed: readonly string[] }
   }
-  /** A stage that the gateway has verified. M_UNKNOWN (400) for an unknown session, M_FORBIDDEN for another operation, an unoffered stage or one that is used up. */
+  /**
+   * A stage that the gateway has verified. M_UNKNOWN (400) for an unknown session, M_FORBIDDEN for another operation, an unoffered stage
+   * or one that is used up.
+   */
   complete: {
     request: { operation: string; stage: string }
     reply: { completed: readonly string[]; done: boolean }

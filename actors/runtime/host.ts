@@ -50,7 +50,7 @@ interface HostSettings {
   /** How many shards this host should own in proportion to others, a natural number. Default 1. */
   readonly weight?: number
   /** When it is aborted nothing is waited for any more: a drain that is under way lets go of its shards as they are. */
-  readonly cut?: AbortSignal
+  readonly cut?: AbortSignal | undefined
 }
 
 export interface ActorHostOptions extends HostSettings {

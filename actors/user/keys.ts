@@ -149,7 +149,10 @@ export class Keys {
     return { [`${algorithm}:${keyId}`]: parseJson(json) }
   }
 
-  /** The keys that are not there yet, and were not given out before. Throws M_INVALID_PARAM for an id that is there with another key, M_TOO_LARGE for too many. */
+  /**
+   * The keys that are not there yet, and were not given out before. Throws M_INVALID_PARAM for an id that is there with another key,
+   * M_TOO_LARGE for too many.
+   */
   async #newKeys(
     deviceId: string,
     stock: Stock,
