@@ -9,7 +9,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Mutation } from './mutation.ts'
+import { editsOf, type Mutation } from './mutation.ts'
 import { mutations } from './mutations.ts'
 import { sentences } from './sentences.ts'
 
@@ -116,18 +116,22 @@ async function judge(copy: string, mutation: Mutation): Promise<Verdict> {
   controls.set(file, control)
   if (!control.holds)
     return { isCaught: false, holds: false, by: `fails without the fault as well: ${control.by}` }
-  const path = join(copy, mutation.file)
-  const text = readFileSync(path, 'utf8')
-  if (text.split(mutation.find).length !== 2)
-    return { isCaught: false, holds: false, by: `"${mutation.find}" does not stand once in ${mutation.file}` }
-  writeFileSync(
-    path,
-    text.replace(mutation.find, () => mutation.replace),
-  )
+  const undo: (() => void)[] = []
   try {
+    for (const { file: name, find, replace } of editsOf(mutation)) {
+      const path = join(copy, name)
+      const text = readFileSync(path, 'utf8')
+      if (text.split(find).length !== 2)
+        return { isCaught: false, holds: false, by: `"${find}" does not stand once in ${name}` }
+      undo.unshift(() => writeFileSync(path, text))
+      writeFileSync(
+        path,
+        text.replace(find, () => replace),
+      )
+    }
     return await noticedBy(copy, file)
   } finally {
-    writeFileSync(path, text)
+    for (const run of undo) run()
   }
 }
 

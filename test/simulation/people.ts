@@ -108,6 +108,12 @@ export class People {
       }
       case 'invitation':
         return this.#invitation(userId)
+      case 'typing':
+        return
+      case 'forget':
+        return
+      case 'session':
+        return
     }
   }
 

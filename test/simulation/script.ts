@@ -32,6 +32,12 @@ export type Action =
   | { readonly kind: 'flood'; readonly person: number; readonly target: number }
   /** Somebody in a room that one has to be invited to invites another one; who has been invited declines. */
   | { readonly kind: 'invitation'; readonly person: number }
+  /** Somebody types for so long, or says that he has ended: 0. */
+  | { readonly kind: 'typing'; readonly person: number; readonly room: number; readonly ms: number }
+  /** Somebody leaves a room and forgets it, and comes back. */
+  | { readonly kind: 'forget'; readonly person: number; readonly room: number }
+  /** Somebody logs in with another device, uses it here and there, and logs out. */
+  | { readonly kind: 'session'; readonly person: number }
 
 export type Fault =
   | { readonly kind: 'crash'; readonly host: number; readonly backAfterMs: number }
@@ -200,7 +206,10 @@ function drawAction(below: (limit: number) => number, chance: (probability: numb
   const person = below(personCount)
   const room = below(roomCount)
   const dice = below(100)
-  if (dice < 36) return { kind: 'send', person, room, gaveUp: chance(0.1) }
+  if (dice < 29) return { kind: 'send', person, room, gaveUp: chance(0.1) }
+  if (dice < 32) return { kind: 'typing', person, room, ms: below(3) === 0 ? 0 : 500 + below(5000) }
+  if (dice < 34) return { kind: 'forget', person, room }
+  if (dice < 36) return { kind: 'session', person }
   if (dice < 39) return { kind: 'parting', person, room }
   if (dice < 41) return { kind: 'invitation', person }
   if (dice < 50) return { kind: 'topic', person, room, value: below(3) }
