@@ -14,6 +14,7 @@ export async function checkAll(world: World): Promise<void> {
     nothingTwice,
     realTimeOrder,
     fenceHistory,
+    leasesRight,
     gapFree,
     noFork,
     roomsRight,
@@ -93,6 +94,11 @@ function fenceHistory(world: World): void {
         world.found('C5', `${known} and ${process.name} both wrote shard ${shard} under epoch ${epoch}`)
     }
   }
+}
+
+/** Leases end once and for all, and nothing stands in the way of a renewal. */
+function leasesRight(world: World): void {
+  for (const what of new Set(world.server.leases.broken)) world.found('leases', what)
 }
 
 /** C6: positions are 1, 2, 3 … */

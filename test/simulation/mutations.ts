@@ -12,8 +12,13 @@ const ownership: readonly Mutation[] = [
     file: 'actors/runtime/lease.ts',
     find: "if (renewed === false) return this.lapse('the lease has expired')",
     replace: 'if (renewed === false) return this.#schedule(retryMs)',
-    test: 'actors/runtime/cluster.test.ts',
-    because: because.guarded,
+  },
+  {
+    name: 'an expired lease is revived',
+    sentence: 'A lease that has expired cannot be revived.',
+    file: 'test/simulation/model/cluster/leases.ts',
+    find: 'if (host === undefined || host.expiresAtMs <= server.nowMs) return false\n    leases',
+    replace: 'if (host === undefined) return false\n    leases',
   },
   {
     name: 'an expired lease is revived, in SQL',
@@ -21,7 +26,7 @@ const ownership: readonly Mutation[] = [
     file: 'storage/cluster/leases.ts',
     find: 'where host_id = ${hostId} and expires_at > clock_timestamp()\n      returning host_id',
     replace: 'where host_id = ${hostId}\n      returning host_id',
-    test: 'storage/cluster/cluster.test.ts',
+    test: 'test/simulation/compare-cluster.test.ts',
     because: because.sql,
   },
   {
@@ -46,7 +51,7 @@ const ownership: readonly Mutation[] = [
     file: 'storage/cluster/shards.ts',
     find: 'on s.shard_id = seen.shard_id and s.epoch = seen.epoch',
     replace: 'on s.shard_id = seen.shard_id',
-    test: 'storage/cluster/cluster.test.ts',
+    test: 'test/simulation/compare-cluster.test.ts',
     because: because.sql,
   },
   {
@@ -77,9 +82,9 @@ const ownership: readonly Mutation[] = [
     name: "a lease goes by its host's own clock",
     sentence: 'Renew …, database clock only.',
     file: 'test/simulation/model/cluster/leases.ts',
-    find: 'return false\n    const expiresAtMs = server.nowMs + leaseMs',
+    find: 'host.expiresAtMs, server.nowMs)\n    const expiresAtMs = server.nowMs + leaseMs',
     replace:
-      'return false\n    const expiresAtMs = access(session).connection.process.clock.now() - 1_700_000_000_000 + leaseMs',
+      'host.expiresAtMs, server.nowMs)\n    const expiresAtMs = access(session).connection.process.clock.now() - 1_700_000_000_000 + leaseMs',
   },
   {
     name: 'a host gives up shards though it has no more than its share',
@@ -95,8 +100,6 @@ const ownership: readonly Mutation[] = [
     find: '    if (this.#unchecked) await this.#check(session)\n    return renewHost(session,',
     replace:
       '    if (this.#unchecked) await this.#check(session)\n    return renewHost(this.#database.control,',
-    test: 'actors/runtime/lease-session.test.ts',
-    because: because.guarded,
   },
 ]
 

@@ -39,6 +39,7 @@ const ownership: readonly Sentence[] = [
     section: 3,
     text: 'A lease that has expired cannot be revived: the host drops its shards and comes back as a new host.',
     faults: [
+      'an expired lease is revived',
       'an expired lease is revived, in SQL',
       'a host whose lease has expired goes on renewing it',
       'a host goes on when its lease is over',

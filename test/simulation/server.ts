@@ -7,6 +7,7 @@ import type { CommitArguments } from '#storage/commit-arguments.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitFailure } from '#storage/commit.ts'
 import type { Kernel, Process } from './kernel.ts'
+import { LeaseHistory, type Use } from './lease-history.ts'
 import { commitGroup, ContentError, type Answer } from './model/commit-group.ts'
 import { Tables } from './model/tables.ts'
 
@@ -71,6 +72,7 @@ export class Server {
   readonly lost: Commit[] = []
   /** Claims of shards whose owner had a lease that held. */
   readonly earlyClaims: { readonly shard: number; readonly atMs: number }[] = []
+  readonly leases = new LeaseHistory()
   tables: Tables
   /** Raised whenever all connections end. */
   generation = 0
@@ -219,6 +221,7 @@ export class Server {
 export class Connection {
   readonly process: Process
   readonly server: Server
+  readonly #uses = new Set<Use>()
   readonly #isOrdered: boolean
   readonly #isPatient: boolean
   readonly #onClose: (() => void) | undefined
@@ -253,6 +256,12 @@ export class Connection {
   close(): void {
     this.#isClosed = true
     this.server.remove(this)
+  }
+
+  /** For rules: what a statement over it is for. */
+  use(use: Use): void {
+    this.server.leases.used(use, this.#uses)
+    this.#uses.add(use)
   }
 
   /** Carries a statement out on the server, a moment later; its answer comes after another moment. Throws {@link ConnectionLost}. */

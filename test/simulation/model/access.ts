@@ -5,6 +5,7 @@
 
 import type { Reads } from '#storage/reads.ts'
 import type { Session } from '#storage/session.ts'
+import type { Use } from '../lease-history.ts'
 import type { Connection, Server } from '../server.ts'
 import type { Tables } from './tables.ts'
 
@@ -25,8 +26,14 @@ export class ModelAccess implements Reads, Session {
 }
 
 /** One statement that reads; its snapshot is the server's state at one moment. */
-export function asked<T>(on: Reads | Session, read: (tables: Tables, server: Server) => T): Promise<T> {
-  return access(on).connection.ask((server) => read(server.tables, server))
+export function asked<T>(
+  on: Reads | Session,
+  read: (tables: Tables, server: Server) => T,
+  use: Use = 'other',
+): Promise<T> {
+  const { connection } = access(on)
+  connection.use(use)
+  return connection.ask((server) => read(server.tables, server))
 }
 
 export function access(on: Reads | Session): ModelAccess {
@@ -38,6 +45,7 @@ export function access(on: Reads | Session): ModelAccess {
 /** A database that answers at once, for comparisons: no process, no faults. */
 export function immediate(tables: Tables): Reads {
   const connection = {
+    use: (): void => {},
     ask: <T>(statement: (server: Server) => T): Promise<T> =>
       // The cast is sound: queries look at nothing but the tables.
       Promise.resolve(statement({ tables } as unknown as Server)),

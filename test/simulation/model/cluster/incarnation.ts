@@ -8,15 +8,19 @@ import type { Tables } from '../tables.ts'
 const perIncarnation = 1_000_000
 
 export const checkIncarnation: typeof real.checkIncarnation = (session) =>
-  asked(session, (tables, server) => {
-    const { serverTimeline, nowMs } = server
-    if (tables.timeline === serverTimeline) return false
-    server.change((changed) => {
-      changed.timeline = serverTimeline
-      raise(changed, nowMs)
-    })
-    return true
-  })
+  asked(
+    session,
+    (tables, server) => {
+      const { serverTimeline, nowMs } = server
+      if (tables.timeline === serverTimeline) return false
+      server.change((changed) => {
+        changed.timeline = serverTimeline
+        raise(changed, nowMs)
+      })
+      return true
+    },
+    'look',
+  )
 
 export const bearsOut: typeof real.bearsOut = (reads, held) =>
   asked(reads, (tables, { serverTimeline }) => {

@@ -1,24 +1,34 @@
 /** Models `storage/cluster/leases.ts`: leases by the server's clock, and a lock that dies with its session. */
 
 import type * as real from '#storage/cluster/leases.ts'
+import type { Session } from '#storage/session.ts'
 import type { Server } from '../../server.ts'
 import { access, asked } from '../access.ts'
+import type { Tables } from '../tables.ts'
 
 export const leaseMs: typeof real.leaseMs = 5000
 /** So long a dead host is known. */
 const rememberedMs = 3_600_000
 
+/** As `asked`, over the connection of a lease. */
+function leased<T>(session: Session, run: (tables: Tables, server: Server) => T): Promise<T> {
+  return asked(session, run, 'lease')
+}
+
 export const registerHost: typeof real.registerHost = (session, host) =>
-  asked(session, (_tables, server) => {
+  leased(session, (_tables, server) => {
     server.locks.set(host.hostId, access(session).connection)
     const expiresAtMs = server.nowMs + leaseMs
     server.change((tables) => tables.hosts.set(host.hostId, { ...host, draining: false, expiresAtMs }))
   })
 
-export const renewHost: typeof real.renewHost = (session, hostId, condition) =>
-  asked(session, (now, server) => {
+export const renewHost: typeof real.renewHost = async (session, hostId, condition) => {
+  const { leases } = access(session).connection.server
+  leases.asks(hostId)
+  const renewed = await leased(session, (now, server) => {
     const host = now.hosts.get(hostId)
     if (host === undefined || host.expiresAtMs <= server.nowMs) return false
+    leases.renewed(hostId, host.expiresAtMs, server.nowMs)
     const expiresAtMs = server.nowMs + leaseMs
     server.change((tables) => {
       const renewed = tables.hosts.get(hostId)
@@ -29,9 +39,12 @@ export const renewHost: typeof real.renewHost = (session, hostId, condition) =>
     if (server.locks.get(hostId)?.isOpen !== true) server.locks.set(hostId, access(session).connection)
     return true
   })
+  if (!renewed) leases.refused(hostId)
+  return renewed
+}
 
 export const setDraining: typeof real.setDraining = (session, hostId, draining) =>
-  asked(session, (now, server) => {
+  leased(session, (now, server) => {
     server.change((tables) => {
       const host = tables.hosts.get(hostId)
       if (host !== undefined) host.draining = draining
@@ -55,13 +68,13 @@ function byName(a: real.Host, b: real.Host): number {
 }
 
 export const unregisterHost: typeof real.unregisterHost = (session, hostId) =>
-  asked(session, (_tables, server) => {
+  leased(session, (_tables, server) => {
     server.change((tables) => tables.hosts.delete(hostId))
     server.locks.delete(hostId)
   })
 
 export const forgetOtherHosts: typeof real.forgetOtherHosts = (session, hostId) =>
-  asked(session, (_tables, server) =>
+  leased(session, (_tables, server) =>
     server.change((tables) => {
       for (const other of tables.hosts.keys()) if (other !== hostId) tables.hosts.delete(other)
     }),
@@ -70,7 +83,7 @@ export const forgetOtherHosts: typeof real.forgetOtherHosts = (session, hostId) 
 /** Asks nothing of the server where it would forget nobody: in a run, which is shorter than an hour, it costs no time. */
 export const forgetDeadHosts: typeof real.forgetDeadHosts = async (session) => {
   if (longDead(access(session).connection.server).length === 0) return
-  await asked(session, (_tables, server) => {
+  await leased(session, (_tables, server) => {
     const hostIds = longDead(server)
     server.change((tables) => {
       for (const hostId of hostIds) tables.hosts.delete(hostId)
