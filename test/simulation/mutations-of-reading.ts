@@ -1,6 +1,13 @@
 /** Faults in how logs are followed, and in what clients are told of them. */
 
-import { because, type Mutation } from './mutation.ts'
+import { because, type Edit, type Mutation } from './mutation.ts'
+
+/** The heads in memory are what the feed has proven, though more has been read from Postgres: by itself it does no harm. */
+const memoryGoesBack: Edit = {
+  file: 'actors/user/sync/carried.ts',
+  find: 'if (proven > (carried[shard] ?? 0)) carried[shard] = proven',
+  replace: 'carried[shard] = proven',
+}
 
 export const following: readonly Mutation[] = [
   {
@@ -164,11 +171,10 @@ export const syncing: readonly Mutation[] = [
   {
     name: 'a component of a token decreases',
     sentence: 'A component never decreases.',
-    file: 'actors/user/sync/carried.ts',
-    find: 'if (proven > (carried[shard] ?? 0)) carried[shard] = proven',
-    replace: 'carried[shard] = proven',
-    test: 'actors/user/sync/carried.test.ts',
-    because: because.guarded,
+    file: 'actors/user/sync/engine.ts',
+    find: 'plan.timeoutMs > 0 && isAtMost(from.positions, known)) {',
+    replace: 'plan.timeoutMs > 0) {',
+    also: memoryGoesBack,
   },
   {
     name: 'to-device messages are deleted when they are sent',
@@ -241,11 +247,10 @@ export const syncing: readonly Mutation[] = [
     sentence:
       'A component above the head in memory first asks Postgres; only above the committed head is a token foreign.',
     file: 'actors/user/sync/engine.ts',
-    find: 'from !== undefined && plan.timeoutMs > 0 && isAtMost(from.positions, known)) {\n      return { heads: known, since: from }',
+    find: 'plan.timeoutMs > 0 && isAtMost(from.positions, known)) {\n      return { heads: known, since: from }',
     replace:
-      'from !== undefined && plan.timeoutMs > 0) {\n      return { heads: known, since: isAtMost(from.positions, known) ? from : undefined }',
-    test: 'test/integration/sync-late-feed.test.ts',
-    because: 'of one user there is one activation, and it has read whatever it has given a token for',
+      'plan.timeoutMs > 0) {\n      return { heads: known, since: isAtMost(from.positions, known) ? from : undefined }',
+    also: memoryGoesBack,
   },
   {
     name: 'a session that is kept counts for ever',
