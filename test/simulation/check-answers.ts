@@ -23,6 +23,8 @@ export function checkAnswers(world: World): void {
   if (world.hasGoneBack) return
   const times = new CommitTimes(world)
   for (const asked of world.people.history) {
+    // It rests on what Postgres says, whoever owned what.
+    if (asked.what === 'forget') checkForgotten(world, times, asked)
     if (isOfTwoOwners(world, asked, asked.roomId)) continue
     if (asked.what === 'send' && asked.outcome === 'refused') checkRefusal(world, times, asked)
     if (asked.what === 'topic' && asked.outcome === 'done') checkTopic(world, times, asked)
@@ -57,17 +59,33 @@ class CommitTimes {
   }
 }
 
+/** The memberships that a user had from the question until the answer, as they were committed. Undefined: none yet. */
+function membershipsMeanwhile(world: World, times: CommitTimes, asked: Asked): (number | undefined)[] {
+  const changes = membershipChanges(world.server.tables, asked.roomId ?? '', asked.userId)
+  const before = changes.findLast((row) => times.of(row) <= asked.invokedMs)
+  const between = changes.filter((row) => times.of(row) > asked.invokedMs && times.of(row) <= asked.endedMs)
+  return [before, ...between].map((row) => row?.membership ?? undefined)
+}
+
 /** Whoever was refused was not in the room at some moment between. A refusal rests on what is committed. */
 function checkRefusal(world: World, times: CommitTimes, asked: Asked): void {
-  const { tables } = world.server
-  const changes = membershipChanges(tables, asked.roomId ?? '', asked.userId)
-  const atBegin = changes.findLast((row) => times.of(row) <= asked.invokedMs)
-  const isOut = (row: LogRecord | undefined): boolean => row?.membership !== memberships.join
-  const between = changes.filter((row) => times.of(row) > asked.invokedMs && times.of(row) <= asked.endedMs)
-  if (isOut(atBegin) || between.some(isOut)) return
+  if (membershipsMeanwhile(world, times, asked).some((membership) => membership !== memberships.join)) return
   world.found(
     'answers',
     `${asked.userId} was refused in ${asked.roomId} from ${asked.invokedMs} to ${asked.endedMs}, and was in it`,
+  )
+}
+
+/** Whoever has forgotten a room had left it at some moment between, and whoever was refused had not. */
+function checkForgotten(world: World, times: CommitTimes, asked: Asked): void {
+  if (asked.outcome !== 'done' && asked.outcome !== 'refused') return
+  const meanwhile = membershipsMeanwhile(world, times, asked)
+  const isOut = (membership: number | undefined): boolean =>
+    membership === memberships.leave || membership === memberships.ban
+  if (meanwhile.some((membership) => isOut(membership) === (asked.outcome === 'done'))) return
+  world.found(
+    'answers',
+    `${asked.userId} wanted to forget ${asked.roomId} from ${asked.invokedMs} to ${asked.endedMs}: ${asked.outcome}`,
   )
 }
 

@@ -398,6 +398,17 @@ const commits: readonly Mutation[] = [
     because: 'the start of a process is not in the simulation',
   },
   {
+    name: 'what a user actor remembers of a room decides whether he may forget it',
+    sentence: "An actor never reads another shard's memory to decide.",
+    file: 'actors/user/user.ts',
+    find: '      ...forgetHandlers(core),',
+    replace: `      forget: async (body, caller) => {
+        const remembered = this.#reading.rooms.get(body.roomId)?.changes.at(-1)?.membership
+        if (remembered === 'join') throw new MatrixError('M_UNKNOWN', 'Still in the room.', { status: 400 })
+        return forgetHandlers(core).forget(body, caller)
+      },`,
+  },
+  {
     name: 'an actor knows another kind from within',
     sentence: "An actor never reads another shard's memory to decide.",
     file: 'actors/user/forget.ts',

@@ -30,6 +30,7 @@ export interface Asked {
     | 'deviceKeys'
     | 'claimKeys'
     | 'member'
+    | 'forget'
     | 'receipt'
   readonly userId: UserId
   readonly roomId: RoomId | undefined
@@ -51,6 +52,8 @@ const floodSize = 104
 const floodMs = 300
 /** Whoever has parted comes back within so long. Milliseconds. */
 const comebackMs = 1500
+/** How often somebody wants to forget a room that he has not left. */
+const hasty = 0.25
 const usersDevice = 'D0'
 /** Of one-time keys. */
 const keyAlgorithm = 'sim'
@@ -111,7 +114,7 @@ export class People {
       case 'typing':
         return
       case 'forget':
-        return
+        return this.#forget(userId, action.room)
       case 'session':
         return
     }
@@ -288,6 +291,20 @@ export class People {
         through,
       )
     })
+  }
+
+  /** Whoever has been answered that he has left may forget the room, whatever his own actor knew of it; whoever is in it may not. */
+  async #forget(userId: UserId, room: number): Promise<void> {
+    const { random } = this.#world
+    const roomId = this.#world.roomOf(room)
+    if (random.fraction() >= hasty)
+      await this.#membership(userId, { roomId, action: 'leave', target: userId })
+    const asked = this.#begin('forget', { userId, roomId, key: roomId })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('user', userId, 'forget', { roomId }, { timeoutMs: 5000 }))
+    })
+    await this.#world.sleep(random.fraction() * comebackMs)
+    await this.#membership(userId, { roomId, action: 'join', target: userId })
   }
 
   async #receipt(userId: UserId, room: number): Promise<void> {

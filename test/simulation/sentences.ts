@@ -175,7 +175,10 @@ const commits: readonly Sentence[] = [
   {
     section: 3,
     text: "An actor never reads another shard's memory to decide; …",
-    faults: ['an actor knows another kind from within'],
+    faults: [
+      'what a user actor remembers of a room decides whether he may forget it',
+      'an actor knows another kind from within',
+    ],
   },
   {
     section: 3,
