@@ -105,7 +105,14 @@ const ownership: readonly Mutation[] = [
 
 const commits: readonly Mutation[] = [
   {
-    name: 'the lock does not fence',
+    name: 'a claim does not wait for a commit that has passed the fence',
+    sentence: 'Weaker locks, plain reads and foreign keys do not fence.',
+    file: 'test/simulation/model/cluster/shards.ts',
+    find: '    server.rowLocks.demand(free.map(({ shard }) => shard))\n',
+    replace: '',
+  },
+  {
+    name: 'the lock does not fence, in SQL',
     sentence: 'Weaker locks, plain reads and foreign keys do not fence.',
     file: 'storage/migrations/0002-commit.sql',
     find: 'and epoch = part.e for no key update',
@@ -133,8 +140,8 @@ const commits: readonly Mutation[] = [
     name: 'no fence',
     sentence: 'It begins with SELECT 1 FROM shard WHERE shard_id = $s AND epoch = $e FOR NO KEY UPDATE.',
     file: 'test/simulation/model/commit-group.ts',
-    find: 'parts.filter((part) => tables.shards[part.s]?.epoch !== part.e)',
-    replace: 'parts.filter((part) => tables.shards[part.s] === undefined)',
+    find: '.filter((part) => tables.shards[part.s]?.epoch !== part.e)',
+    replace: '.filter((part) => tables.shards[part.s] === undefined)',
   },
   {
     name: 'no fence, in SQL',

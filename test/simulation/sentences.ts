@@ -87,7 +87,10 @@ const commits: readonly Sentence[] = [
   {
     section: 3,
     text: 'Weaker locks, plain reads and foreign keys do not fence.',
-    faults: ['the lock does not fence'],
+    faults: [
+      'a claim does not wait for a commit that has passed the fence',
+      'the lock does not fence, in SQL',
+    ],
   },
   {
     section: 3,

@@ -8,8 +8,9 @@ import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitFailure } from '#storage/commit.ts'
 import type { Kernel, Process } from './kernel.ts'
 import { LeaseHistory, type Use } from './lease-history.ts'
-import { commitGroup, ContentError, type Answer } from './model/commit-group.ts'
+import { commitBehindFence, ContentError, fencedShards, type Answer } from './model/commit-group.ts'
 import { Tables } from './model/tables.ts'
+import { Locked, Open, RowLocks } from './row-locks.ts'
 
 /** A connection that failed: whether the statement was carried out is not known. */
 export class ConnectionLost extends Error {
@@ -33,6 +34,8 @@ export const goodServer: ServerFaults = { lostStatement: 0, lostAnswer: 0, slow:
 const usualMs = 1
 /** A statement that takes longer is cancelled by the server, except a commit that is still on its way there. */
 const statementMs = 4000
+/** Usual time from the fence of a commit to its end, and that of a slow one, milliseconds. */
+const transactionMs = { usual: 1, slow: 300 }
 /** After so long a process finds out that a server does not answer any more. */
 const silenceMs = 3000
 /** A host renews its lease within this time. Milliseconds. */
@@ -73,6 +76,7 @@ export class Server {
   /** Claims of shards whose owner had a lease that held. */
   readonly earlyClaims: { readonly shard: number; readonly atMs: number }[] = []
   readonly leases = new LeaseHistory()
+  readonly rowLocks = new RowLocks()
   tables: Tables
   /** Raised whenever all connections end. */
   generation = 0
@@ -158,17 +162,34 @@ export class Server {
     return result
   }
 
-  /** One commit of a process. */
-  commit(process: Process, args: CommitArguments): Answer {
-    const answer = commitGroup(this.tables, args)
-    if (answer.kind !== 'committed') return answer
+  /** One commit of a process: it begins with the fence, which is a lock, and ends later. Throws {@link Locked}, {@link ContentError}. */
+  commit(process: Process, args: CommitArguments): Answer | Open<Answer> {
     // The cast states what `commitArguments` has written.
     const parts = JSON.parse(args.shards) as { s: number; e: number; p: number; n: number }[]
     const shards = parts.map(({ s, e, p, n }) => ({ shard: s, epoch: e, after: p, rows: n }))
-    this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
-    this.#changes.push((tables) => commitGroup(tables, args))
-    this.recorded.push(args)
-    return answer
+    const numbers = shards.map(({ shard }) => shard)
+    this.rowLocks.demand(numbers)
+    const fenced = fencedShards(this.tables, args)
+    if (fenced.length > 0) return { kind: 'fenced', shards: fenced }
+    const unlock = this.rowLocks.hold(numbers)
+    return new Open(this.#transactionMs(), () => {
+      try {
+        const answer = commitBehindFence(this.tables, args)
+        if (answer.kind !== 'committed') return answer
+        this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
+        this.#changes.push((tables) => commitBehindFence(tables, args))
+        this.recorded.push(args)
+        return answer
+      } finally {
+        unlock()
+      }
+    })
+  }
+
+  #transactionMs(): number {
+    const { random } = this.kernel
+    const ms = random.fraction() < this.faults.slow ? transactionMs.slow : transactionMs.usual
+    return random.fraction() * ms
   }
 
   /** To be called before shards are claimed. */
@@ -210,6 +231,7 @@ export class Server {
   #endConnections(): void {
     this.generation++
     this.locks.clear()
+    this.rowLocks.clear()
     for (const connection of this.#connections) {
       if (!connection.process.isAlive) this.#connections.delete(connection)
       else this.kernel.after(this.kernel.random.fraction(), () => connection.ended(), connection.process)
@@ -265,7 +287,7 @@ export class Connection {
   }
 
   /** Carries a statement out on the server, a moment later; its answer comes after another moment. Throws {@link ConnectionLost}. */
-  ask<T>(statement: (server: Server) => T): Promise<T> {
+  ask<T>(statement: (server: Server) => T | Open<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const { server, process } = this
     const { kernel, faults } = server
@@ -281,20 +303,26 @@ export class Connection {
     const { generation } = server
     const isLost = chance < faults.lostStatement
     const losesAnswer = !isLost && chance < faults.lostStatement + faults.lostAnswer
-    kernel.after(this.#arrivalMs() - kernel.nowMs, () => {
-      if (isLost) this.#break()
-      if (isLost || !server.reaches(process) || generation !== server.generation) return fail(1)
+    const carryOut = (run: () => T | Open<T>): void => {
+      if (generation !== server.generation) return fail(1)
       let outcome: () => void
       try {
-        const value = statement(server)
+        const value = run()
+        if (value instanceof Open) return void kernel.after(value.ms, () => carryOut(value.end))
         outcome = () => resolve(value)
       } catch (error) {
+        if (error instanceof Locked) return server.rowLocks.whenUnlocked(() => carryOut(run))
         outcome = () => reject(error)
       }
       if (losesAnswer) {
         this.#break()
         fail(1)
       } else answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
+    }
+    kernel.after(this.#arrivalMs() - kernel.nowMs, () => {
+      if (isLost) this.#break()
+      if (isLost || !server.reaches(process)) fail(1)
+      else carryOut(() => statement(server))
     })
     return promise
   }

@@ -30,10 +30,20 @@ interface Part {
 
 /** Carries a group out, whole or not at all. Throws {@link ContentError}. */
 export function commitGroup(tables: Tables, args: CommitArguments): Answer {
-  // The casts state what `commitArguments` has written.
-  const parts = JSON.parse(args.shards) as Part[]
-  const fenced = parts.filter((part) => tables.shards[part.s]?.epoch !== part.e)
-  if (fenced.length > 0) return { kind: 'fenced', shards: fenced.map((part) => part.s) }
+  const fenced = fencedShards(tables, args)
+  return fenced.length > 0 ? { kind: 'fenced', shards: fenced } : commitBehindFence(tables, args)
+}
+
+/** Shards of a group that have another epoch by now. The rows of the others are locked from here on. */
+export function fencedShards(tables: Tables, args: CommitArguments): number[] {
+  return partsOf(args)
+    .filter((part) => tables.shards[part.s]?.epoch !== part.e)
+    .map((part) => part.s)
+}
+
+/** What a group does when it has its locks. Throws {@link ContentError}. */
+export function commitBehindFence(tables: Tables, args: CommitArguments): Answer {
+  const parts = partsOf(args)
   const stands = parts.map((part) => standing(tables, part))
   const behind = parts.filter((_part, i) => stands[i] === 'behind')
   if (behind.length > 0) return { kind: 'behind', shards: behind.map((part) => part.s) }
@@ -46,6 +56,11 @@ export function commitGroup(tables: Tables, args: CommitArguments): Answer {
   if (seen.length > 0) return { kind: 'seen', keys: seen }
   write(tables, args)
   return { kind: 'committed' }
+}
+
+function partsOf(args: CommitArguments): Part[] {
+  // The cast states what `commitArguments` has written.
+  return JSON.parse(args.shards) as Part[]
 }
 
 function standing(tables: Tables, part: Part): 'behind' | 'fresh' | 'empty' | 'landed' {

@@ -13,6 +13,7 @@ export const checkIncarnation: typeof real.checkIncarnation = (session) =>
     (tables, server) => {
       const { serverTimeline, nowMs } = server
       if (tables.timeline === serverTimeline) return false
+      server.rowLocks.demand([...tables.shards.keys()])
       server.change((changed) => {
         changed.timeline = serverTimeline
         raise(changed, nowMs)
@@ -32,8 +33,9 @@ export const bearsOut: typeof real.bearsOut = (reads, held) =>
   })
 
 export const raiseIncarnation: typeof real.raiseIncarnation = (session) =>
-  asked(session, (_tables, server) => {
+  asked(session, (tables, server) => {
     const { nowMs } = server
+    server.rowLocks.demand([...tables.shards.keys()])
     server.change((changed) => raise(changed, nowMs))
   })
 

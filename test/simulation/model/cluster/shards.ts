@@ -26,6 +26,8 @@ export const claimShards: typeof real.claimShards = (session, hostId, seen) =>
       const row = now.shards[shard]
       return row?.epoch === epoch && (row.owner === undefined || server.isHostDead(now, row.owner))
     })
+    // An update waits for whoever has locked the row, and then looks at it again.
+    server.rowLocks.demand(free.map(({ shard }) => shard))
     server.noteClaims(free.map(({ shard }) => shard))
     server.change((tables) => {
       for (const { shard, epoch } of free) tables.shards[shard] = { epoch: epoch + 1, owner: hostId }
@@ -37,6 +39,7 @@ export const releaseShard: typeof real.releaseShard = (session, hostId, owned) =
   asked(session, (now, server) => {
     const row = now.shards[owned.shard]
     if (row?.owner !== hostId || row.epoch !== owned.epoch) return false
+    server.rowLocks.demand([owned.shard])
     server.change((tables) => {
       const released = tables.shards[owned.shard]
       if (released !== undefined) released.owner = undefined
