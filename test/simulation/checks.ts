@@ -15,6 +15,7 @@ export async function checkAll(world: World): Promise<void> {
     realTimeOrder,
     fenceHistory,
     leasesRight,
+    historiesApart,
     gapFree,
     noFork,
     roomsRight,
@@ -99,6 +100,13 @@ function fenceHistory(world: World): void {
 /** Leases end once and for all, and nothing stands in the way of a renewal. */
 function leasesRight(world: World): void {
   for (const what of new Set(world.server.leases.broken)) world.found('leases', what)
+}
+
+/** Whoever finds that his shard stands behind what he wrote begins another history. */
+function historiesApart(world: World): void {
+  const { foundBehind, tables } = world.server
+  if (tables.incarnation === foundBehind)
+    world.found('C5', `commits are lost, an owner knows it, and the incarnation is still ${foundBehind}`)
 }
 
 /** C6: positions are 1, 2, 3 … */

@@ -1,10 +1,16 @@
 /** Carries out what goes wrong, and puts it right again. */
 
+import { raiseIncarnation } from '#storage/cluster/incarnation.ts'
+import { beginAnew } from '#storage/cluster/restored.ts'
+import type { Session } from '#storage/session.ts'
+import { openModelDatabase } from './database.ts'
 import type { Process } from './kernel.ts'
 import type { Fault } from './script.ts'
 import type { World } from './world.ts'
 
 const failOverMs = 300
+/** So long it takes the operator to find out that somebody has put the server back. Milliseconds. */
+const untoldMs = 2000
 /** Within this time hosts have looked at each other. Milliseconds. */
 const lookedMs = 1250
 /** So long before a process goes on something changes that it cannot know of. Milliseconds. */
@@ -63,7 +69,9 @@ export class Nemesis {
         world.server.stop()
         return this.#later(fault.ms, () => world.server.start())
       case 'failOver':
-        return this.#failOver(fault.lostChanges)
+        return this.#goBack(() => world.server.failOver(fault.lostChanges))
+      case 'snapshot':
+        return this.#putBack(fault)
       case 'clock': {
         const process = pick(this.#processes(), fault.process)
         if (process !== undefined) process.skewMs = fault.skewMs
@@ -160,14 +168,57 @@ export class Nemesis {
     this.#back(backAfterMs)
   }
 
-  #failOver(lostChanges: number): void {
+  /** The server stops, is what it was before, and starts; then something more may happen. */
+  #goBack(change: () => void, then: () => void = () => {}): void {
     const { lostEvents, server } = this.#world
     const before = new Set(server.tables.eventIds.keys())
     server.stop()
-    server.failOver(lostChanges)
+    change()
     lostEvents.lose(before)
     this.#world.lastFailOverMs = this.#world.kernel.nowMs
-    this.#later(failOverMs, () => server.start())
+    this.#later(failOverMs, () => {
+      server.start()
+      then()
+    })
+  }
+
+  #putBack({ isTold, lostChanges }: Extract<Fault, { kind: 'snapshot' }>): void {
+    const world = this.#world
+    const { incarnation } = world.server.tables
+    const goBack = (): void => world.server.goBack(lostChanges)
+    if (!isTold) {
+      // An owner who writes to what was lost knows, and nobody else; where nobody writes, the operator says so.
+      this.#later(untoldMs, () => {
+        if (world.server.tables.incarnation === incarnation) void this.#operator(raiseIncarnation)
+      })
+      return this.#goBack(goBack, () => world.kernel.after(touchMs, () => world.people.stir()))
+    }
+    const hosts = world.hosts.length
+    for (const process of this.#processes()) process.kill()
+    this.#goBack(goBack, () => {
+      void this.#operator(beginAnew).then(() => {
+        for (let i = 0; i < hosts; i++) this.#back(0)
+        void world.startGateway()
+        void world.startGateway()
+      })
+    })
+  }
+
+  /** A command that is given until it is carried out. */
+  async #operator(command: (session: Session) => Promise<void>): Promise<void> {
+    const world = this.#world
+    this.#returning++
+    const { control } = openModelDatabase(world.server, world.process('operator'))
+    for (;;) {
+      try {
+        await command(control)
+        break
+      } catch (error) {
+        world.trace(() => `the operator's command failed: ${String(error)}`)
+        await world.sleep(100)
+      }
+    }
+    this.#returning--
   }
 
   async #startGateway(): Promise<void> {

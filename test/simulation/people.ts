@@ -227,6 +227,14 @@ export class People {
     }
   }
 
+  /** Every owner has something to write. */
+  stir(): void {
+    this.touch()
+    if (this.#isOver) return
+    for (const userId of this.#world.users)
+      this.#go(this.#accountData(userId, this.#made++, this.#world.ownerOf(userId)))
+  }
+
   /** The topics of all rooms as they are now. */
   topics(): ReadonlyMap<RoomId, LoggedEvent> {
     const { rooms, server } = this.#world

@@ -56,6 +56,11 @@ export type Fault =
   | { readonly kind: 'databaseRestart'; readonly ms: number }
   | { readonly kind: 'failOver'; readonly lostChanges: number }
   | { readonly kind: 'clock'; readonly process: number; readonly skewMs: number }
+  /**
+   * A snapshot of the disk is put back: nothing shows that the server is another one. `isTold`: by an operator who has ended everything before and
+   * says so (`troupe restore`); else under the feet of hosts that run.
+   */
+  | { readonly kind: 'snapshot'; readonly lostChanges: number; readonly isTold: boolean }
 
 export type Step = { readonly atMs: number } & (Action | Fault)
 
@@ -80,12 +85,15 @@ export const roomCount = 3
 
 const lengthMs = 9000
 const actionCount = 42
+/** Of runs in which a snapshot is put back, and in which nothing else happens to who owns what. */
+const snapshots = 0.03
 
 /** Draws a script. Each run has its own mixture: some faults often, others not at all. */
 export function drawScript(random: Random): Script {
   const below = (limit: number): number => Math.floor(random.fraction() * limit)
   const chance = (probability: number): boolean => random.fraction() < probability
   const steps: Step[] = []
+  const snapshot = chance(snapshots) ? drawSnapshot(below, chance) : undefined
   for (let i = 0; i < actionCount; i++) {
     // In bursts: what follows at once finds the actors busy.
     const atMs = below(lengthMs / 250) * 250 + (chance(0.5) ? below(4) : below(250))
@@ -98,12 +106,14 @@ export function drawScript(random: Random): Script {
       person: below(personCount),
       target: below(personCount),
     })
-  if (chance(0.15)) steps.push(...drawUnfinished(below))
-  if (chance(0.1)) {
+  if (snapshot === undefined && chance(0.15)) steps.push(...drawUnfinished(below))
+  if (snapshot === undefined && chance(0.1)) {
     const ms = longAbsence(below)
     steps.push({ atMs: below(lengthMs / 6), kind: 'pause', process: below(2), ms, isDeaf: true })
   }
-  const kinds = faultKinds.filter(() => chance(0.4))
+  if (snapshot !== undefined) steps.push({ atMs: 2000 + below(lengthMs - 2000), ...snapshot })
+  // Whoever claims a shard where nobody has said a word cannot know what was there.
+  const kinds = snapshot === undefined ? faultKinds.filter(() => chance(0.4)) : []
   const faults = kinds.length === 0 ? 0 : below(7)
   for (let i = 0; i < faults; i++) {
     const kind = kinds[below(kinds.length)]
@@ -126,14 +136,15 @@ export function drawScript(random: Random): Script {
           slowMs: chance(0.2) ? 4000 : 200,
         }
       : { drop: 0, duplicate: 0, slow: 0, slowMs: 0 },
-    server: chance(0.6)
-      ? {
-          lostStatement: random.fraction() * 0.03,
-          lostAnswer: random.fraction() * 0.05,
-          slow: random.fraction() * 0.1,
-          slowMs: chance(0.2) ? 14_000 : 300,
-        }
-      : { lostStatement: 0, lostAnswer: 0, slow: 0, slowMs: 0 },
+    server:
+      snapshot === undefined && chance(0.6)
+        ? {
+            lostStatement: random.fraction() * 0.03,
+            lostAnswer: random.fraction() * 0.05,
+            slow: random.fraction() * 0.1,
+            slowMs: chance(0.2) ? 14_000 : 300,
+          }
+        : { lostStatement: 0, lostAnswer: 0, slow: 0, slowMs: 0 },
     steps: steps.sort((a, b) => a.atMs - b.atMs),
   }
 }
@@ -149,6 +160,15 @@ function drawUnfinished(below: (limit: number) => number): Step[] {
     { atMs, ...action },
     { atMs: atMs + 2 + below(10), ...crash },
   ]
+}
+
+/** As much as leases outlast, where hosts go on. */
+function drawSnapshot(
+  below: (limit: number) => number,
+  chance: (probability: number) => boolean,
+): Extract<Fault, { kind: 'snapshot' }> {
+  const isTold = chance(0.5)
+  return { kind: 'snapshot', lostChanges: 1 + below(isTold ? 30 : 8), isTold }
 }
 
 function longAbsence(below: (limit: number) => number): number {

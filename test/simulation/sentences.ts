@@ -117,7 +117,10 @@ const commits: readonly Sentence[] = [
   {
     section: 3,
     text: "A disk snapshot put back keeps both: that alone needs the operator's command.",
-    faults: ['a shard that stands behind is dropped like any other'],
+    faults: [
+      'a snapshot is put back and nobody says so',
+      'a shard that stands behind is dropped like any other',
+    ],
   },
   {
     section: 3,

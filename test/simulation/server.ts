@@ -77,6 +77,8 @@ export class Server {
   readonly earlyClaims: { readonly shard: number; readonly atMs: number }[] = []
   readonly leases = new LeaseHistory()
   readonly rowLocks = new RowLocks()
+  /** The last incarnation in which an owner was told that the log has lost what he wrote. */
+  foundBehind = -1
   tables: Tables
   /** Raised whenever all connections end. */
   generation = 0
@@ -135,14 +137,19 @@ export class Server {
 
   /** Goes on as another server that has not got the last changes. */
   failOver(lostChanges: number): void {
+    const timeline = this.tables.timeline + 1
+    this.goBack(lostChanges)
+    this.#serverTimeline = timeline
+  }
+
+  /** Goes on as it was before the last changes, and nothing shows it. */
+  goBack(lostChanges: number): void {
     this.#endConnections()
     this.#startedAtMs = this.nowMs
     const kept = Math.max(this.#foundation, this.#changes.length - lostChanges)
     this.#changes = this.#changes.slice(0, kept)
-    const timeline = this.tables.timeline + 1
     this.tables = new Tables(this.#shardCount)
     for (const change of this.#changes) change(this.tables)
-    this.#serverTimeline = timeline
     const isKept = (commit: Commit): boolean => commit.change < kept
     this.lost.push(...this.commits.filter((commit) => !isKept(commit)))
     this.commits.splice(0, this.commits.length, ...this.commits.filter(isKept))
@@ -175,6 +182,7 @@ export class Server {
     return new Open(this.#transactionMs(), () => {
       try {
         const answer = commitBehindFence(this.tables, args)
+        if (answer.kind === 'behind') this.foundBehind = this.tables.incarnation
         if (answer.kind !== 'committed') return answer
         this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
         this.#changes.push((tables) => commitBehindFence(tables, args))

@@ -131,7 +131,7 @@ export class World implements Surroundings {
   /** Starts another host. A start that fails is tried again, as a supervisor does. */
   async startHost(): Promise<void> {
     for (;;) {
-      const process = this.#process('host')
+      const process = this.process('host')
       try {
         const host = await startHost(process, this)
         if (!process.isAlive) return
@@ -148,7 +148,7 @@ export class World implements Surroundings {
   }
 
   async startGateway(): Promise<void> {
-    const process = this.#process('gateway')
+    const process = this.process('gateway')
     const gateway = await startGateway(process, this)
     this.gateways.push(gateway)
     process.onDeath(() => remove(this.gateways, gateway))
@@ -424,7 +424,7 @@ export class World implements Surroundings {
     return this.server.tables.logs.map((log) => log.length).join()
   }
 
-  #process(kind: string): Process {
+  process(kind: string): Process {
     return new Process(
       this.kernel,
       `${kind}${this.#started++}`,
