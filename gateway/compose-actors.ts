@@ -2,6 +2,7 @@
 
 import type { ServerName } from '#protocol/ids/server-name.ts'
 import { takeEventNumbers, takeRoomNumbers } from '#storage/cluster/numbers.ts'
+import { PostgresSweepStore } from '#storage/sweep/sweep-postgres.ts'
 import { HostFeed } from '#actors/follow/follower.ts'
 import { FollowLeader } from '#actors/follow/leader.ts'
 import { interactionActor } from '#actors/interaction/interaction.ts'
@@ -10,6 +11,7 @@ import { roomActor } from '#actors/room/room.ts'
 import type { AnyDefinition } from '#actors/runtime/contract.ts'
 import type { FeedHooks } from '#actors/runtime/feed-hooks.ts'
 import { type ActorHost, type ActorHostOptions, makeActorHost } from '#actors/runtime/host.ts'
+import { LogSweep, type SweepPace } from '#actors/sweep/log-sweep.ts'
 import { Fanout } from '#actors/user/fanout.ts'
 import { UserSync } from '#actors/user/sync/engine.ts'
 import { SyncHost } from '#actors/user/sync/host.ts'
@@ -18,6 +20,8 @@ import { userActor } from '#actors/user/user.ts'
 export interface ActorsOptions extends Omit<ActorHostOptions, 'definitions'> {
   readonly serverName: ServerName
   readonly hooks: FeedHooks
+  /** Absent: the usual one. */
+  readonly sweepPace?: SweepPace
 }
 
 export interface Actors {
@@ -26,7 +30,10 @@ export interface Actors {
   readonly leader: FollowLeader
 }
 
-/** A host with all kinds of actors, which follows logs for its users. `stack` disposes of it. Throws what the database throws. */
+/**
+ * A host with all kinds of actors, which follows logs for its users and sweeps its own. `stack` disposes of it. Throws what the database
+ * throws.
+ */
 export async function composeActors(stack: AsyncDisposableStack, options: ActorsOptions): Promise<Actors> {
   const { bus, clock, database, hooks, random, shardCount } = options
   const { reads } = database
@@ -42,7 +49,16 @@ export async function composeActors(stack: AsyncDisposableStack, options: Actors
   hooks.onShard(({ what, shard }) =>
     what === 'claimed' ? fanout.shardClaimed(shard, following) : fanout.shardLost(shard),
   )
+  startSweeping(stack, options, host)
   return { host, leader }
+}
+
+/** Deletes what nobody needs any more, on a connection of its own, from the shards that the host owns and does not give up. */
+function startSweeping(stack: AsyncDisposableStack, options: ActorsOptions, host: ActorHost): void {
+  const { clock, database, hooks, random, sweepPace: pace } = options
+  const store = new PostgresSweepStore(stack.use(database.session('sweep')))
+  const isServing = (shard: number): boolean => host.isMember && host.ownedShards.includes(shard)
+  stack.use(new LogSweep({ store, hooks, clock, random, isServing, ...(pace && { pace }) }))
 }
 
 /** The kinds of actor that a host runs, each with what it is given. */

@@ -13,7 +13,6 @@ import { makeDataDirectory } from '#storage/data-directory.ts'
 import { startEmbedded } from '#storage/embedded.ts'
 import { initialise, migrate } from '#storage/migrate.ts'
 import { type Database, openDatabase } from '#storage/pool.ts'
-import { PostgresSweepStore } from '#storage/sweep/sweep-postgres.ts'
 import { readSession } from '#storage/users/tokens.ts'
 import type { Bus } from '#actors/bus/bus.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
@@ -23,11 +22,9 @@ import { startActorClient } from '#actors/runtime/client-process.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
 import { PostgresClusterStore } from '#actors/runtime/cluster-postgres.ts'
 import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
-import type { ActorHost } from '#actors/runtime/host.ts'
 import { askHostStatus, type HostStatus, HostStatusServer } from '#actors/runtime/host-status.ts'
 import { Membership } from '#actors/runtime/membership.ts'
 import { defaultShardCount } from '#actors/runtime/shards.ts'
-import { LogSweep } from '#actors/sweep/log-sweep.ts'
 import { clusterEndpoint } from './admin/cluster.ts'
 import { clusterForCommandsEndpoint } from './admin/cluster-for-commands.ts'
 import { type OwnProcess, readClusterView } from './admin/cluster-view.ts'
@@ -180,17 +177,9 @@ async function startActors(ground: Ground, database: Database, bus: Bus): Promis
   })
   const status = (): HostStatus => hostStatus(ground.identity, ground.recent, { host, leader })
   stack.use(new HostStatusServer({ bus, hooks, read: status }))
-  startSweeping(ground, database, host)
   await host.start()
   readiness.add('actors', () => host.lack)
   return host.asker
-}
-
-/** Deletes what nobody needs any more, on a connection of its own, from the shards that the host owns and does not give up. */
-function startSweeping({ stack, hooks }: Ground, database: Database, host: ActorHost): void {
-  const store = new PostgresSweepStore(stack.use(database.session('sweep')))
-  const isServing = (shard: number): boolean => host.isMember && host.ownedShards.includes(shard)
-  stack.use(new LogSweep({ store, hooks, clock, random, isServing }))
 }
 
 /** A process without actors: it knows who owns what, and asks. */

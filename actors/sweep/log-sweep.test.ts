@@ -12,7 +12,9 @@ import { ManualClock, seededRandom, settle } from '#test/support/manual-clock.ts
 import { backgroundChannel, type BackgroundEvent } from '../runtime/events.ts'
 import { FeedHooks } from '../runtime/feed-hooks.ts'
 import { type SweepEvent, sweepChannel } from './events.ts'
-import { behindMs, intervalMs, LogSweep } from './log-sweep.ts'
+import { LogSweep, type SweepPace, usualPace } from './log-sweep.ts'
+
+const { behindMs, intervalMs } = usualPace
 
 /** Steps as they are asked for; each waits until the test answers it. */
 class Steps implements SweepStore {
@@ -58,12 +60,13 @@ interface World extends Disposable {
   commit(shard: number, to: number): void
 }
 
-function makeWorld(): World {
+function makeWorld(pace?: SweepPace): World {
   const clock = new ManualClock()
   const hooks = new FeedHooks()
   const steps = new Steps()
   const isServing = (): boolean => world.serving
-  const sweep = new LogSweep({ store: steps, hooks, clock, random: seededRandom(3), isServing })
+  const random = seededRandom(3)
+  const sweep = new LogSweep({ store: steps, hooks, clock, random, isServing, ...(pace && { pace }) })
   const world: World = {
     clock,
     hooks,
@@ -85,6 +88,15 @@ test('a shard is swept about once in the interval, up to what its owner knows to
   assert.deepEqual(world.steps.asked[0], { shard: 5, epoch: 4, upTo: 12, ageMs: 3_600_000, look: 2000 })
   await world.clock.advance(10 * intervalMs)
   assert(world.steps.asked.length >= 8 && world.steps.asked.length <= 14, `${world.steps.asked.length} steps`)
+})
+
+test('another pace can be set', async () => {
+  using world = makeWorld({ intervalMs: 200, behindMs: 30, ageMs: 700 })
+  world.claim(5, 10)
+  world.steps.results.push(...Array.from({ length: 100 }, () => done(0)))
+  await world.clock.advance(1200)
+  assert.equal(world.steps.asked[0]?.ageMs, 700)
+  assert(world.steps.asked.length > 20, `${world.steps.asked.length} steps`)
 })
 
 test('a shard with old rows left is swept more often, so that a busy one is not left behind', async () => {

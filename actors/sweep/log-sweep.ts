@@ -26,14 +26,21 @@ export interface LogSweepOptions {
   readonly random: Random
   /** Whether a shard is certainly ours and not being given up. */
   readonly isServing: (shard: number) => boolean
+  /** Absent: the usual one. */
+  readonly pace?: SweepPace
 }
 
-/** About how long after one step on a shard the next one comes. Milliseconds. */
-export const intervalMs = 60_000
-/** The same while rows are left that are old enough: a shard of a busy server grows by a hundred rows in a second. Milliseconds. */
-export const behindMs = 10_000
-/** Rows of a log are left alone for so long: whoever reads them for what is going on has done so by then. Milliseconds. */
-const ageMs = 3_600_000
+/** How often logs are swept, and of what. Milliseconds. */
+export interface SweepPace {
+  /** About how long after one step on a shard the next one comes. */
+  readonly intervalMs: number
+  /** The same while rows are left that are old enough: a shard of a busy server grows by a hundred rows in a second. */
+  readonly behindMs: number
+  /** Rows of a log are left alone for so long: whoever reads them for what is going on has done so by then. */
+  readonly ageMs: number
+}
+
+export const usualPace: SweepPace = { intervalMs: 60_000, behindMs: 10_000, ageMs: 3_600_000 }
 /** Rows of a log that one step looks at. */
 const look = 2000
 /** What has expired is kept for so long, for clocks differ. Milliseconds. */
@@ -58,6 +65,7 @@ interface Task {
 
 export class LogSweep implements Disposable {
   readonly #options: LogSweepOptions
+  readonly #pace: SweepPace
   readonly #logs = new Map<number, Task>()
   readonly #unhook: (() => void)[]
   #expired: Task | undefined
@@ -67,6 +75,7 @@ export class LogSweep implements Disposable {
 
   constructor(options: LogSweepOptions) {
     this.#options = options
+    this.#pace = options.pace ?? usualPace
     this.#unhook = [
       options.hooks.onShard(({ what, shard, epoch, head }) => {
         if (what === 'claimed') this.#claimed(shard, epoch, head)
@@ -86,7 +95,7 @@ export class LogSweep implements Disposable {
   #claimed(shard: number, epoch: number, head: number): void {
     const { clock, random } = this.#options
     // Hosts that start together, and shards that are claimed together, do not sweep together.
-    const dueMs = clock.monotonic() + intervalMs * random.fraction()
+    const dueMs = clock.monotonic() + this.#pace.intervalMs * random.fraction()
     this.#logs.set(shard, { dueMs, shard, epoch, upTo: head, run: (task) => this.#sweepLog(task) })
     if (shard === housekeeper) {
       this.#expired = { dueMs, shard, epoch, upTo: 0, run: () => this.#sweepExpired() }
@@ -105,7 +114,7 @@ export class LogSweep implements Disposable {
     if (task === undefined || task.epoch !== epoch) return
     task.upTo = to
     if (task.dueMs !== undefined) return
-    task.dueMs = this.#options.clock.monotonic() + this.#jittered(intervalMs)
+    task.dueMs = this.#options.clock.monotonic() + this.#jittered(this.#pace.intervalMs)
     this.#arm()
   }
 
@@ -129,7 +138,7 @@ export class LogSweep implements Disposable {
   async #step(task: Task): Promise<void> {
     this.#running = true
     const { upTo } = task
-    let next: Next = intervalMs
+    let next: Next = this.#pace.intervalMs
     try {
       if (this.#options.isServing(task.shard)) next = await task.run(task)
     } catch (error) {
@@ -138,13 +147,14 @@ export class LogSweep implements Disposable {
     this.#running = false
     if (next === 'gone' && this.#logs.get(task.shard) === task) this.#logs.delete(task.shard)
     // What was committed meanwhile has not been looked at.
-    if (next === 'rest' && task.upTo > upTo) next = intervalMs
+    if (next === 'rest' && task.upTo > upTo) next = this.#pace.intervalMs
     task.dueMs = typeof next === 'number' ? this.#options.clock.monotonic() + this.#jittered(next) : undefined
     this.#arm()
   }
 
   async #sweepLog(task: Task): Promise<Next> {
     const { clock, store } = this.#options
+    const { ageMs, behindMs, intervalMs } = this.#pace
     const { shard, epoch, upTo } = task
     const startedAt = clock.monotonic()
     const result = await store.sweepLog({ shard, epoch, upTo, ageMs, look })
@@ -160,7 +170,7 @@ export class LogSweep implements Disposable {
     const startedAt = clock.monotonic()
     const deleted = await store.sweepExpired(clock.now() - expiredForMs)
     reportSweep({ shard: undefined, deleted, ms: clock.monotonic() - startedAt })
-    return Object.values(deleted).includes(expiredAtOnce) ? behindMs : expiredIntervalMs
+    return Object.values(deleted).includes(expiredAtOnce) ? this.#pace.behindMs : expiredIntervalMs
   }
 
   /** A time from three quarters of the given one to five quarters. */
