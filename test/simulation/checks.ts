@@ -1,7 +1,9 @@
 /** What must be true when everything has come to rest. RELIABILITY's rules C1 to C9, each by its number. */
 
-import type { Asked } from './people.ts'
+import { logKinds } from '#storage/log-kinds.ts'
 import { checkAnswers, checkFollowing } from './check-answers.ts'
+import type { LogRecord, Row } from './model/tables.ts'
+import type { Asked } from './people.ts'
 import { eventsOf, membershipOf, stateOf, unreadOf, type LoggedEvent } from './truth.ts'
 import type { World } from './world.ts'
 
@@ -17,6 +19,8 @@ export async function checkAll(world: World): Promise<void> {
     leasesRight,
     historiesApart,
     gapFree,
+    lastKept,
+    latestKept,
     noFork,
     roomsRight,
     inboxesRight,
@@ -45,12 +49,12 @@ function nothingLost(world: World): void {
 function nothingTwice(world: World): void {
   const { tables } = world.server
   const byKey = Map.groupBy(
-    tables.logs.flat().filter(({ txnKey }) => txnKey !== null),
+    tables.history.flat().filter(({ txnKey }) => txnKey !== null),
     ({ txnKey }) => txnKey,
   )
   for (const [key, rows] of byKey)
     if (rows.length > 1) world.found('C2', `transaction ${key} has ${rows.length} rows`)
-  const nids = tables.logs.flat().flatMap(({ eventNid }) => eventNid ?? [])
+  const nids = tables.history.flat().flatMap(({ eventNid }) => eventNid ?? [])
   if (new Set(nids).size < nids.length) world.found('C2', 'an event has two rows in the log')
   for (const asked of world.people.history) {
     const kept = asked.eventIds.filter((eventId) => tables.eventIds.has(eventId))
@@ -81,7 +85,7 @@ function isMisplaced(a: Asked, b: Asked, positions: ReadonlyMap<string, number>)
 
 /** C5: epochs never decrease, and one process alone writes under each. */
 function fenceHistory(world: World): void {
-  for (const log of world.server.tables.logs)
+  for (const log of world.server.tables.history)
     for (const [i, row] of log.entries())
       if (row.epoch < (log[i - 1]?.epoch ?? 0))
         world.found('C5', `shard ${row.shard}: epoch ${row.epoch} at ${row.pos} after ${log[i - 1]?.epoch}`)
@@ -109,12 +113,35 @@ function historiesApart(world: World): void {
     world.found('C5', `commits are lost, an owner knows it, and the incarnation is still ${foundBehind}`)
 }
 
-/** C6: positions are 1, 2, 3 … */
+/** C6: positions are given as 1, 2, 3 …, whatever of them has been swept. */
 function gapFree(world: World): void {
-  for (const log of world.server.tables.logs)
+  for (const log of world.server.tables.history)
     for (const [i, row] of log.entries())
       if (row.pos !== i + 1)
         return world.found('C6', `shard ${row.shard}: position ${row.pos} is number ${i + 1}`)
+}
+
+/** C6: the last row of a log, by which the next position is given, has not been swept. */
+function lastKept(world: World): void {
+  const { tables } = world.server
+  for (const [shard, log] of tables.history.entries()) {
+    const last = log.at(-1)?.pos ?? 0
+    if (tables.headOf(shard) !== last)
+      world.found('C6', `shard ${shard} was written up to ${last} and ends at ${tables.headOf(shard)}`)
+  }
+}
+
+/** The row that tells of the latest value of a receipt, or of an item of account data, has not been swept. */
+function latestKept(world: World): void {
+  const { tables } = world.server
+  const look = (row: Row, kind: number, records: readonly LogRecord[] = []): void => {
+    const isThere = records.some((record) => record.kind === kind && record.pos === row['pos'])
+    if (!isThere) world.found('sweep', `nothing in the log tells of ${JSON.stringify(row)}`)
+  }
+  for (const row of tables.all('receipt'))
+    look(row, logKinds.receipt, tables.byRoom.get(Number(row['room_nid'])))
+  for (const row of tables.all('account_data'))
+    look(row, logKinds.accountData, tables.byUser.get(String(row['user_id'])))
 }
 
 /** C7: in a room of local users every event stands on the one before it. */

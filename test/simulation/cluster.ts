@@ -5,6 +5,7 @@ import { openActorClient } from '#actors/runtime/client-process.ts'
 import { readOwners } from '#actors/runtime/cluster-postgres.ts'
 import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
 import type { ActorHost } from '#actors/runtime/host.ts'
+import type { SweepPace } from '#actors/sweep/log-sweep.ts'
 import { composeActors } from '#gateway/compose-actors.ts'
 import type { ServerName } from '#protocol/ids/server-name.ts'
 import { openModelDatabase } from './database.ts'
@@ -20,6 +21,7 @@ export interface Surroundings {
   readonly server: Server
   readonly shardCount: number
   readonly committers: number
+  readonly sweepPace: SweepPace
 }
 
 /** A process that clients can talk to. */
@@ -38,7 +40,7 @@ export interface SimulatedHost extends Entrance {
 
 /** A process that owns shards. Resolves when it has joined; rejects when the database could not be reached. */
 export async function startHost(process: Process, around: Surroundings): Promise<SimulatedHost> {
-  const { committers, network, server, shardCount } = around
+  const { committers, network, server, shardCount, sweepPace } = around
   const { clock, random } = process
   const bus = network.connect(process)
   const stack = new AsyncDisposableStack()
@@ -54,6 +56,7 @@ export async function startHost(process: Process, around: Surroundings): Promise
     committers,
     shardCount,
     hooks: new FeedHooks(),
+    sweepPace,
   })
   await host.start()
   let isLeaving = false

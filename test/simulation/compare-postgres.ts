@@ -1,9 +1,9 @@
-/** A real database as the comparison uses it: one call of `commit_group`, and the rows of all logs. */
+/** A real database as the comparison uses it: one call of `commit_group`, the rows of all logs, and how far their sweep has come. */
 
 import type { CommitArguments } from '#storage/commit-arguments.ts'
 import { classifyCode } from '#storage/commit-postgres.ts'
 import type { Database } from '#storage/pool.ts'
-import type { LogRecord } from './model/tables.ts'
+import type { LogRecord, Tables } from './model/tables.ts'
 
 export interface PostgresAnswer {
   readonly kind: string
@@ -49,4 +49,28 @@ export async function rowsOfPostgres({ control }: Database): Promise<LogRecord[]
     tips: tips === null ? null : [...tips],
     txnKey: key?.toString('base64url') ?? null,
   }))
+}
+
+/** Of each log that has been swept how far, and which rows of receipts and account data are the ones left. */
+export async function sweepsOfPostgres({ control }: Database): Promise<object[]> {
+  const sweeps = await control.sql<object[]>`
+    select shard_id as shard, pos, ripe_pos as "ripePos", seen_pos as "seenPos", session_pos as "sessionPos" from sweep`
+  const kept = await control.sql<object[]>`
+    select pos, kept_pos as "keptPos" from receipt union all select pos, kept_pos from account_data`
+  return [...sweeps, ...kept].map((row) => ({ ...row }))
+}
+
+/** The same of the model. */
+export function sweepsOfModel(tables: Tables): object[] {
+  const sweeps = [...tables.sweeps].map(([shard, { pos, ripePos, seenPos, sessionPos }]) => ({
+    shard,
+    pos,
+    ripePos,
+    seenPos,
+    sessionPos,
+  }))
+  const kept = (['receipt', 'account_data'] as const).flatMap((kind) =>
+    tables.all(kind).map((row) => ({ pos: row['pos'], keptPos: row['kept_pos'] })),
+  )
+  return [...sweeps, ...kept]
 }

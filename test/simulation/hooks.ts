@@ -27,7 +27,7 @@ registerHooks({
     const real = url.slice(0, -mark.length)
     const model = modelOf(real)
     if (model === undefined) throw new Error(`there is no model of ${real}`)
-    const names = [...readFileSync(model, 'utf8').matchAll(/^export (?:const|function) (\w+)/gm)].map(
+    const names = [...readFileSync(model, 'utf8').matchAll(/^export (?:class|const|function) (\w+)/gm)].map(
       ([, name]) => name,
     )
     const source = `export { ${names.join(', ')} } from '${pathToFileURL(model).href}'\nexport * from '${real}'\n`

@@ -17,7 +17,8 @@ interface Happening {
   cancelled: boolean
 }
 
-const epochMs = 1_700_000_000_000
+/** The wall time at which a world begins. */
+export const epochMs = 1_700_000_000_000
 
 export class Kernel {
   readonly random: Random

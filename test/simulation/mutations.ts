@@ -4,6 +4,9 @@ import { lacking } from './mutations-of-lack.ts'
 import { because, type Mutation } from './mutation.ts'
 import { following, syncing } from './mutations-of-reading.ts'
 
+const superseded =
+  'Gap-free is about giving positions, not keeping rows: superseded receipts, account data and device rows are deleted.'
+
 const ownership: readonly Mutation[] = [
   {
     name: 'a host whose lease has expired goes on renewing it',
@@ -123,10 +126,17 @@ const commits: readonly Mutation[] = [
   {
     name: 'the last row of a log is swept away',
     sentence: 'The last row of a log is never deleted.',
+    file: 'test/simulation/model/sweep-log.ts',
+    find: 'found.going.has(pos) && pos < head && txnKey',
+    replace: '(found.going.has(pos) || pos === head) && txnKey',
+  },
+  {
+    name: 'the last row of a log is swept away, in SQL',
+    sentence: 'The last row of a log is never deleted.',
     file: 'storage/migrations/0006-sweep.sql',
     find: 'l.pos = any (going) and l.pos < head and',
     replace: '(l.pos = any (going) or l.pos = head) and',
-    test: 'storage/sweep/sweep.test.ts',
+    test: 'test/simulation/compare.test.ts',
     because: because.sql,
   },
   {
@@ -431,13 +441,44 @@ const commits: readonly Mutation[] = [
   },
   {
     name: 'a row that nothing has made void is swept away',
-    sentence:
-      'Gap-free is about giving positions, not keeping rows: superseded receipts, account data and device rows are deleted.',
+    sentence: superseded,
+    file: 'test/simulation/model/sweep-log.ts',
+    find: 'if (latestPos > record.pos) found',
+    replace: 'if (latestPos >= record.pos) found',
+  },
+  {
+    name: 'a row that nothing has made void is swept away, in SQL',
+    sentence: superseded,
     file: 'storage/migrations/0006-sweep.sql',
     find: 'case when c.pos > r.pos then r.pos when',
     replace: 'case when c.pos >= r.pos then r.pos when',
-    test: 'storage/sweep/sweep.test.ts',
+    test: 'test/simulation/compare.test.ts',
     because: because.sql,
+  },
+  {
+    name: 'the last word on the devices of somebody is swept away',
+    sentence: superseded,
+    file: 'test/simulation/model/sweep-log.ts',
+    find: 'other.pos < record.pos &&',
+    replace: 'other.pos <= record.pos &&',
+  },
+  {
+    name: 'what rooms have not been told of yet is swept away, in SQL',
+    sentence: 'Rows above the cursor of their kind are still to be told to rooms, and stay.',
+    file: 'storage/migrations/0006-sweep.sql',
+    find: 'and (o.kind = 5 or o.pos <= (',
+    replace: 'and (o.kind > 0 or o.pos <= (',
+    test: 'test/simulation/compare.test.ts',
+    because: because.sql,
+  },
+  {
+    name: 'rows above the last position that is known to be answered are swept away',
+    sentence: 'A commit that is sent again is recognised by its first row.',
+    file: 'actors/sweep/log-sweep.ts',
+    find: 'store.sweepLog({ shard, epoch, upTo, ageMs, look })',
+    replace: 'store.sweepLog({ shard, epoch, upTo: upTo + 1e9, ageMs, look })',
+    test: 'actors/sweep/log-sweep.test.ts',
+    because: because.rare,
   },
 ]
 

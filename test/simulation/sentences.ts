@@ -95,13 +95,14 @@ const commits: readonly Sentence[] = [
   {
     section: 3,
     text: 'The last row of a log is never deleted.',
-    faults: ['the last row of a log is swept away'],
+    faults: ['the last row of a log is swept away', 'the last row of a log is swept away, in SQL'],
   },
   {
     section: 3,
     text: 'If the row at $p+1 bears our epoch, the first one had landed, for we are the only writer of this epoch: take its result.',
     faults: [
       'our own rows are not recognised',
+      'rows above the last position that is known to be answered are swept away',
       'rows of another epoch pass for our own',
       'an epoch is given twice',
     ],
@@ -194,7 +195,13 @@ const commits: readonly Sentence[] = [
   {
     section: 3,
     text: 'Gap-free is about giving positions, not keeping rows: superseded receipts, account data and device rows are deleted by a sweeper.',
-    faults: ['positions come from a sequence', 'a row that nothing has made void is swept away'],
+    faults: [
+      'positions come from a sequence',
+      'a row that nothing has made void is swept away',
+      'a row that nothing has made void is swept away, in SQL',
+      'the last word on the devices of somebody is swept away',
+      'what rooms have not been told of yet is swept away, in SQL',
+    ],
   },
 ]
 

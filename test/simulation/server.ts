@@ -6,7 +6,7 @@
 import type { CommitArguments } from '#storage/commit-arguments.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitFailure } from '#storage/commit.ts'
-import type { Kernel, Process } from './kernel.ts'
+import { epochMs, type Kernel, type Process } from './kernel.ts'
 import { LeaseHistory, type Use } from './lease-history.ts'
 import { commitBehindFence, ContentError, fencedShards, type Answer } from './model/commit-group.ts'
 import { Tables } from './model/tables.ts'
@@ -164,9 +164,19 @@ export class Server {
 
   /** Changes the tables in a transaction; what throws has changed nothing. */
   change<T>(run: (tables: Tables) => T): T {
-    const result = run(this.tables)
-    this.#changes.push(run)
+    const change = this.#atThisMoment(run)
+    const result = change(this.tables)
+    this.#changes.push(change)
     return result
+  }
+
+  /** The same again after the server has gone back. */
+  #atThisMoment<T>(run: (tables: Tables) => T): (tables: Tables) => T {
+    const nowMs = epochMs + this.nowMs
+    return (tables) => {
+      tables.nowMs = nowMs
+      return run(tables)
+    }
   }
 
   /** One commit of a process: it begins with the fence, which is a lock, and ends later. Throws {@link Locked}, {@link ContentError}. */
@@ -181,11 +191,12 @@ export class Server {
     const unlock = this.rowLocks.hold(numbers)
     return new Open(this.#transactionMs(), () => {
       try {
-        const answer = commitBehindFence(this.tables, args)
+        const change = this.#atThisMoment((tables) => commitBehindFence(tables, args))
+        const answer = change(this.tables)
         if (answer.kind === 'behind') this.foundBehind = this.tables.incarnation
         if (answer.kind !== 'committed') return answer
         this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
-        this.#changes.push((tables) => commitBehindFence(tables, args))
+        this.#changes.push(change)
         this.recorded.push(args)
         return answer
       } finally {

@@ -36,8 +36,9 @@ function loggedEvent(record: LogRecord, row: Row): LoggedEvent {
   }
 }
 
+/** Every row of a room's log that there ever was. */
 export function logOf(tables: Tables, roomId: string): readonly LogRecord[] {
-  return tables.byRoom.get(tables.roomIds.get(roomId) ?? -1) ?? []
+  return tables.historyOfRooms.get(tables.roomIds.get(roomId) ?? -1) ?? []
 }
 
 /** A room's state after all of its events: type and state key → event id. */

@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { MatrixError } from '#protocol/errors.ts'
 import type { ActivationEvent, BackgroundEvent, CommitEvent, ShardEvent } from '#actors/runtime/events.ts'
 import type { FollowEvent } from '#actors/follow/events.ts'
+import type { SweepEvent } from '#actors/sweep/events.ts'
 import { ContentRefused } from '#actors/runtime/failures.ts'
 import { ContentError } from './model/commit-group.ts'
 import { ConnectionLost } from './server.ts'
@@ -19,6 +20,7 @@ export function watch(world: World): Disposable {
     ['troupe:activation', listener((event: ActivationEvent) => onActivation(world, event))],
     ['troupe:background', listener((event: BackgroundEvent) => onBackground(world, event))],
     ['troupe:commit', listener((event: CommitEvent) => onCommit(world, event))],
+    ['troupe:sweep', listener((event: SweepEvent) => onSweep(world, event))],
     [
       'troupe:shard',
       listener(({ epoch, error, shard, what }: ShardEvent) =>
@@ -63,6 +65,12 @@ function onCommit(world: World, { error, result, rows, shards }: CommitEvent): v
   // A call that is given up because every lane of it is closed fails with that reason.
   if (result === 'content' && !isExpected(error))
     world.found('C10', `a commit was refused for its content: ${textOf(error)}`)
+}
+
+function onSweep(world: World, { deleted, shard }: SweepEvent): void {
+  const gone = Object.entries(deleted).filter(([, rows]) => rows > 0)
+  if (gone.length > 0)
+    world.trace(() => `${world.kernel.running?.name} sweeps ${shard ?? 'the rest'}: ${gone.join(' ')}`)
 }
 
 /** What the script itself asks for. */

@@ -7,6 +7,7 @@ import { MatrixError } from '#protocol/errors.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { parseUserId, type UserId } from '#protocol/ids/user-id.ts'
 import { createRequest } from '#test/support/room-builder.ts'
+import { type SweepPace, usualPace } from '#actors/sweep/log-sweep.ts'
 import { checkAll } from './checks.ts'
 import {
   serverName,
@@ -68,6 +69,7 @@ export class World implements Surroundings {
   readonly server: Server
   readonly shardCount = shardCount
   readonly committers: number
+  readonly sweepPace: SweepPace
   readonly hosts: SimulatedHost[] = []
   readonly gateways: Entrance[] = []
   readonly devices: Device[] = []
@@ -92,6 +94,7 @@ export class World implements Surroundings {
     this.lostEvents = new LostEvents(this.server)
     this.#script = script
     this.committers = script.committers
+    this.sweepPace = drawPace(randomOf(seed, 2))
     this.#nemesis = new Nemesis(this)
     this.#isTraced = options.traced ?? false
     this.#users = Array.from({ length: personCount }, (_, i) => parseUserId(`@u${i}:${serverName}`))
@@ -421,7 +424,7 @@ export class World implements Surroundings {
   }
 
   #heads(): string {
-    return this.server.tables.logs.map((log) => log.length).join()
+    return this.server.tables.history.map((log) => log.length).join()
   }
 
   process(kind: string): Process {
@@ -431,6 +434,14 @@ export class World implements Surroundings {
       randomOf(this.#started, Math.floor(this.random.fraction() * 2 ** 31)),
     )
   }
+}
+
+/** In some runs what is void goes as soon as it can be, in some when it has lain for a while, and in some it stays. */
+function drawPace(random: Random): SweepPace {
+  const dice = random.fraction()
+  if (dice < 0.2) return usualPace
+  const intervalMs = dice < 0.7 ? 500 : 3000
+  return { intervalMs, behindMs: intervalMs / 6, ageMs: Math.floor(random.fraction() * 2 * intervalMs) }
 }
 
 /** No answer came: the process has died, or the client has waited long enough. */

@@ -68,7 +68,6 @@ function standing(tables: Tables, part: Part): 'behind' | 'fresh' | 'empty' | 'l
   if (head < part.p) return 'behind'
   if (head === part.p) return part.n > 0 ? 'fresh' : 'empty'
   if (part.n === 0) throw new ContentError(`shard ${part.s} stands at ${head}, its owner believes ${part.p}`)
-  // Positions have no gap before a sweep, so that the row of a position is found by it.
   const next = tables.logs[part.s]?.find((row) => row.pos === part.p + 1)
   if (next?.epoch !== part.e || head !== part.p + part.n)
     throw new ContentError(`shard ${part.s} has at ${part.p + 1} what its owner did not write`)

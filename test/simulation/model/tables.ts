@@ -44,17 +44,35 @@ export interface HostRecord {
   expiresAtMs: number
 }
 
-/** Tables that are written by key. `first`: a row that is there stays as it is. */
-const keyed: Partial<Record<WriteKind, { readonly key: readonly string[]; readonly first?: true }>> = {
+/** How far the sweep of a log has come: a row of `sweep`. */
+export interface SweepRecord {
+  readonly pos: number
+  readonly ripePos: number
+  readonly seenPos: number
+  /** By the database's clock, epoch milliseconds. */
+  readonly seenAtMs: number
+  readonly sessionPos: number
+}
+
+/** How a table is written by key. */
+interface KeyRule {
+  readonly key: readonly string[]
+  /** A row that is there stays as it is. */
+  readonly first?: true
+  /** The row has a column `kept_pos`, which the sweep alone writes. */
+  readonly kept?: true
+}
+
+const keyed: Partial<Record<WriteKind, KeyRule>> = {
   room: { key: ['room_nid'], first: true },
   state_node: { key: ['room_nid', 'id'], first: true },
   relation: { key: ['room_nid', 'parent_id', 'event_nid'], first: true },
-  receipt: { key: ['room_nid', 'user_id', 'receipt_type', 'thread_id'] },
+  receipt: { key: ['room_nid', 'user_id', 'receipt_type', 'thread_id'], kept: true },
   account: { key: ['user_id'] },
   access_token: { key: ['token_hash'] },
   refresh_token: { key: ['token_hash'] },
   profile: { key: ['user_id', 'key'] },
-  account_data: { key: ['user_id', 'room_id', 'type'] },
+  account_data: { key: ['user_id', 'room_id', 'type'], kept: true },
   unread: { key: ['user_id', 'room_id'] },
   one_time_key: { key: ['user_id', 'device_id', 'algorithm', 'key_id'] },
   fallback_key: { key: ['user_id', 'device_id', 'algorithm'] },
@@ -64,17 +82,24 @@ const keyed: Partial<Record<WriteKind, { readonly key: readonly string[]; readon
 
 export class Tables {
   readonly shards: ShardRecord[]
+  /** What there is of each log; what has been swept is gone from here and from all that follow. */
   readonly logs: LogRecord[][]
   readonly hosts = new Map<number, HostRecord>()
   readonly byRoom = new Map<number, LogRecord[]>()
   readonly byUser = new Map<string, LogRecord[]>()
   readonly byTxnKey = new Map<string, LogRecord>()
+  readonly sweeps = new Map<number, SweepRecord>()
+  /** Every row that was ever appended to each log, swept ones too: for whoever judges a run, never for a query. */
+  readonly history: LogRecord[][]
+  readonly historyOfRooms = new Map<number, LogRecord[]>()
   readonly events = new Map<number, Row>()
   readonly eventIds = new Map<string, number>()
   readonly roomIds = new Map<string, number>()
   readonly devices = new Map<string, Row>()
   /** One-time keys that were given out, by the key of their table. */
   readonly claimedKeys = new Map<string, Row>()
+  /** The database's clock at the change that is made, epoch milliseconds. */
+  nowMs = 0
   incarnation = 1
   timeline = 1
   nextEventNumber = 1
@@ -84,6 +109,7 @@ export class Tables {
   constructor(shardCount: number) {
     this.shards = Array.from({ length: shardCount }, () => ({ epoch: 0, owner: undefined }))
     this.logs = this.shards.map(() => [])
+    this.history = this.shards.map(() => [])
   }
 
   headOf(shard: number): number {
@@ -92,9 +118,27 @@ export class Tables {
 
   append(record: LogRecord): void {
     this.logs[record.shard]?.push(record)
-    if (record.roomNid !== null) this.byRoom.getOrInsertComputed(record.roomNid, () => []).push(record)
+    this.history[record.shard]?.push(record)
+    if (record.roomNid !== null) {
+      this.byRoom.getOrInsertComputed(record.roomNid, () => []).push(record)
+      this.historyOfRooms.getOrInsertComputed(record.roomNid, () => []).push(record)
+    }
     if (record.userId !== null) this.byUser.getOrInsertComputed(record.userId, () => []).push(record)
     if (record.txnKey !== null) this.byTxnKey.set(record.txnKey, record)
+  }
+
+  /** Deletes a row of a log. */
+  sweep(record: LogRecord): void {
+    remove(this.logs[record.shard], record)
+    if (record.roomNid !== null) remove(this.byRoom.get(record.roomNid), record)
+    if (record.userId !== null) remove(this.byUser.get(record.userId), record)
+    if (record.txnKey !== null) this.byTxnKey.delete(record.txnKey)
+  }
+
+  /** Notes that the row of the log at the position of this row is the one of its key that the sweep has left. */
+  keep(kind: 'receipt' | 'account_data', row: Row): void {
+    const key = JSON.stringify(keyed[kind]?.key.map((column) => row[column]))
+    this.#rows.get(kind)?.set(key, { ...row, kept_pos: row['pos'] })
   }
 
   /** Every row of a table, in no order that means anything. */
@@ -140,9 +184,10 @@ export class Tables {
     const key = JSON.stringify(rule.key.map((column) => row[column]))
     const known = rows.get(key)
     if (kind === 'one_time_key' && row['deleted'] === true && known !== undefined)
-      this.claimedKeys.set(key, known)
+      this.claimedKeys.set(key, { ...known, claimed_at: this.nowMs })
     if (row['deleted'] === true) rows.delete(key)
-    else if (rule.first !== true || !rows.has(key)) rows.set(key, row)
+    else if (rule.first !== true || known === undefined)
+      rows.set(key, rule.kept === true ? { ...row, kept_pos: known?.['kept_pos'] ?? null } : row)
     if (kind === 'room') this.roomIds.set(String(row['room_id']), Number(row['room_nid']))
   }
 
@@ -209,4 +254,9 @@ export class Tables {
     for (const [key, row] of rows ?? [])
       if (columns.every((column) => row[column] === like[column]) && also(row)) rows?.delete(key)
   }
+}
+
+function remove(records: LogRecord[] | undefined, record: LogRecord): void {
+  const at = records?.indexOf(record) ?? -1
+  if (at !== -1) records?.splice(at, 1)
 }
