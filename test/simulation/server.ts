@@ -84,6 +84,7 @@ export class Server {
   generation = 0
   readonly #shardCount: number
   #changes: Change[] = []
+  readonly #sweeps = new WeakSet<Change>()
   /** So many changes are never lost. */
   #foundation = 0
   #startedAtMs = Number.NEGATIVE_INFINITY
@@ -146,7 +147,7 @@ export class Server {
   goBack(lostChanges: number): void {
     this.#endConnections()
     this.#startedAtMs = this.nowMs
-    const kept = Math.max(this.#foundation, this.#changes.length - lostChanges)
+    const kept = Math.max(this.#foundation, this.#firstOfLast(lostChanges))
     this.#changes = this.#changes.slice(0, kept)
     this.tables = new Tables(this.#shardCount)
     for (const change of this.#changes) change(this.tables)
@@ -168,6 +169,24 @@ export class Server {
     const result = change(this.tables)
     this.#changes.push(change)
     return result
+  }
+
+  /** A step of the sweep: a change that is not counted when the last ones are lost, so that no commit is kept for it. */
+  sweep<T>(run: (tables: Tables) => T): T {
+    const result = this.change(run)
+    const change = this.#changes.at(-1)
+    if (change !== undefined) this.#sweeps.add(change)
+    return result
+  }
+
+  /** Where the last so many changes begin. */
+  #firstOfLast(count: number): number {
+    let at = this.#changes.length
+    for (let left = count; at > 0 && left > 0;) {
+      const change = this.#changes[--at]
+      if (change !== undefined && !this.#sweeps.has(change)) left--
+    }
+    return at
   }
 
   /** The same again after the server has gone back. */

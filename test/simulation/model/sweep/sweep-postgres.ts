@@ -15,13 +15,11 @@ export class PostgresSweepStore implements SweepStore {
   sweepLog(step: LogStep): Promise<LogStepResult> {
     return asked(this.#session, (_tables, server) => {
       server.rowLocks.demand([step.shard])
-      return server.change((tables) => sweepLog(tables, step))
+      return server.sweep((tables) => sweepLog(tables, step))
     })
   }
 
   sweepExpired(beforeMs: number): Promise<Record<ExpiredKind, number>> {
-    return asked(this.#session, (_tables, server) =>
-      server.change((tables) => sweepExpired(tables, beforeMs)),
-    )
+    return asked(this.#session, (_tables, server) => server.sweep((tables) => sweepExpired(tables, beforeMs)))
   }
 }
