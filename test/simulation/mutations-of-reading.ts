@@ -94,6 +94,15 @@ export const syncing: readonly Mutation[] = [
     replace: '      positions: (await this.#carried.readHeads()).positions,\n      toDevice',
   },
   {
+    name: 'a sync goes on to heads that another owner of the shard has written',
+    sentence: 'The new token is what was actually included.',
+    file: 'actors/user/sync/carried.ts',
+    find: 'if ((heads.epochs[this.#shard] ?? 0) > this.#epoch)',
+    replace: 'if (this.#epoch < 0)',
+    test: 'actors/user/sync/carried.test.ts',
+    because: because.rare,
+  },
+  {
     name: 'the to-device position is the head',
     sentence: 'The token holds the to-device position last included.',
     file: 'actors/user/sync/engine.ts',

@@ -246,7 +246,11 @@ const syncing: readonly Sentence[] = [
   {
     section: 4,
     text: 'The new token is what was actually included.',
-    faults: ['the token names the heads and not what was included', 'the to-device position is the head'],
+    faults: [
+      'the token names the heads and not what was included',
+      'a sync goes on to heads that another owner of the shard has written',
+      'the to-device position is the head',
+    ],
   },
   {
     section: 4,

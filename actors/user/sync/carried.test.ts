@@ -5,17 +5,22 @@ import type { LogEntry } from '#storage/entry.ts'
 import { CarriedRows } from './carried.ts'
 import type { SyncHost } from './host.ts'
 
-const userId = parseUserId('@ann:test.local')
+const user = { userId: parseUserId('@ann:test.local'), shard: 0, epoch: 1 }
 
 /** A host with one shard, whose feed and Postgres say what the test wants. */
 function hostWith(says: {
   readonly heads: () => number
   readonly proven: () => number | undefined
   readonly incarnation?: () => number
+  readonly epoch?: () => number
 }): SyncHost {
   const feed = {
     shardCount: 1,
-    readHeadsNow: async () => ({ incarnation: says.incarnation?.() ?? 1, positions: [says.heads()] }),
+    readHeadsNow: async () => ({
+      incarnation: says.incarnation?.() ?? 1,
+      positions: [says.heads()],
+      epochs: [says.epoch?.() ?? 1],
+    }),
     provenTo: () => says.proven(),
   }
   const host = { feed, reads: { sql: async () => [] } }
@@ -32,7 +37,7 @@ function ownRow(pos: number): LogEntry {
     roomId: undefined,
     roomNid: undefined,
     event: undefined,
-    userId,
+    userId: user.userId,
     membership: undefined,
     prevMembership: undefined,
     stateRoot: undefined,
@@ -50,7 +55,7 @@ test('a chain that began while the heads were being read proves nothing of what 
     },
     proven: () => proven,
   })
-  const carried = new CarriedRows(host, userId, () => {})
+  const carried = new CarriedRows(host, user, () => {})
   await carried.readHeads()
   assert.equal(carried.headsInMemory(), undefined, 'rows 4 and 5 have been handed on by nobody')
 })
@@ -59,7 +64,7 @@ test('rows that the feed hands on while Postgres is read are taken up after what
   let proven = 3
   const taken: number[] = []
   const host = hostWith({ heads: () => 3, proven: () => proven })
-  const carried = new CarriedRows(host, userId, (entry) => void taken.push(entry.pos))
+  const carried = new CarriedRows(host, user, (entry) => void taken.push(entry.pos))
   const reading = carried.readHeads()
   await Promise.resolve()
   proven = 4
@@ -73,7 +78,7 @@ test('rows that were taken up before the database lost commits are not gone on f
   let incarnation = 1
   const carried = new CarriedRows(
     hostWith({ heads: () => 3, proven: () => undefined, incarnation: () => incarnation }),
-    userId,
+    user,
     () => {},
   )
   await carried.readHeads()
@@ -81,8 +86,20 @@ test('rows that were taken up before the database lost commits are not gone on f
   await assert.rejects(carried.readHeads(), { name: 'Discarded' })
 })
 
+test('an owner who has lost the shard without knowing does not go on to heads that another one has written', async () => {
+  let [epoch, head] = [1, 3]
+  const host = hostWith({ heads: () => head, proven: () => undefined, epoch: () => epoch })
+  const carried = new CarriedRows(host, user, () => {})
+  await carried.readHeads()
+  // Row 4 is account data, which this one does not have in its memory.
+  epoch = 2
+  head = 4
+  await assert.rejects(carried.readHeads(), { name: 'Discarded' })
+  await assert.rejects(new CarriedRows(host, user, () => {}).readHeads(), { name: 'Discarded' })
+})
+
 test('what the feed has proven does not take back what Postgres has said', async () => {
-  const carried = new CarriedRows(hostWith({ heads: () => 5, proven: () => 3 }), userId, () => {})
+  const carried = new CarriedRows(hostWith({ heads: () => 5, proven: () => 3 }), user, () => {})
   await carried.readHeads()
   assert.deepEqual(carried.headsInMemory(), [5])
 })

@@ -13,6 +13,9 @@ import type { SyncHost } from './host.ts'
 export class CarriedRows {
   readonly #host: SyncHost
   readonly #userId: string
+  /** His shard, and the epoch under which this host owns it. */
+  readonly #shard: number
+  readonly #epoch: number
   readonly #apply: (entry: LogEntry) => void
   readonly #live: boolean[] = []
   readonly #breaks: number[] = []
@@ -23,9 +26,15 @@ export class CarriedRows {
   #isReading = false
   #reading: Promise<unknown> = Promise.resolve()
 
-  constructor(host: SyncHost, userId: string, apply: (entry: LogEntry) => void) {
+  constructor(
+    host: SyncHost,
+    user: { readonly userId: string; readonly shard: number; readonly epoch: number },
+    apply: (entry: LogEntry) => void,
+  ) {
     this.#host = host
-    this.#userId = userId
+    this.#userId = user.userId
+    this.#shard = user.shard
+    this.#epoch = user.epoch
     this.#apply = apply
   }
 
@@ -69,7 +78,7 @@ export class CarriedRows {
 
   /**
    * The heads by a statement that begins after this call; the user's rows are known up to them when it resolves. Throws `Discarded` when
-   * the database has lost commits since: the activation begins anew.
+   * the database has lost commits since, or his shard has another owner: the activation begins anew, here or there.
    */
   readHeads(): Promise<Heads> {
     const reading = this.#reading.then(
@@ -101,6 +110,9 @@ export class CarriedRows {
     // What has been taken up, and every token given for it, is of a database that is no more.
     if (after !== undefined && heads.incarnation !== this.#incarnation)
       throw new Discarded('the database has lost commits since this activation was loaded')
+    // What that one has written, such as account data, is in nobody's memory here; yet a token up to these heads would say that it was told.
+    if ((heads.epochs[this.#shard] ?? 0) > this.#epoch)
+      throw new Discarded("the user's shard has another owner by now")
     const rows =
       after === undefined
         ? await readMemberships(reads, this.#userId, heads.positions)

@@ -68,7 +68,9 @@ export class UserSync implements UserView, SyncListener {
     this.#context = options.context
     this.#userId = options.userId
     this.keyChanges = new OwnKeyChanges(options.userId)
-    this.#carried = new CarriedRows(options.host, options.userId, (entry) => this.#apply(entry))
+    const { epoch, shard } = options.context
+    const { userId } = options
+    this.#carried = new CarriedRows(options.host, { userId, shard, epoch }, (entry) => this.#apply(entry))
     this.#leave = options.host.addUser(options.userId, this)
   }
 

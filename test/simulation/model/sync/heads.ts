@@ -7,4 +7,5 @@ export const readSyncHeads: typeof real.readSyncHeads = (reads) =>
   asked(reads, (tables) => ({
     incarnation: tables.incarnation,
     positions: tables.shards.map((_row, shard) => tables.headOf(shard)),
+    epochs: tables.shards.map(({ epoch }) => epoch),
   }))
