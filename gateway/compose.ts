@@ -13,10 +13,8 @@ import { makeDataDirectory } from '#storage/data-directory.ts'
 import { startEmbedded } from '#storage/embedded.ts'
 import { initialise, migrate } from '#storage/migrate.ts'
 import { type Database, openDatabase } from '#storage/pool.ts'
-import { readSession } from '#storage/users/tokens.ts'
 import type { Bus } from '#actors/bus/bus.ts'
 import { MemoryBus } from '#actors/bus/memory.ts'
-import { SessionRows } from '#actors/follow/sessions.ts'
 import type { Asker } from '#actors/runtime/client.ts'
 import { startActorClient } from '#actors/runtime/client-process.ts'
 import { systemClock, systemRandom } from '#actors/runtime/clock.ts'
@@ -34,6 +32,7 @@ import { sharedLook } from './admin/look.ts'
 import { SignedDialogueIds } from './client/dialogue-ids.ts'
 import { clientEndpoints } from './client/endpoints.ts'
 import { composeActors } from './compose-actors.ts'
+import { composeSessions } from './compose-sessions.ts'
 import type { Config } from './config/schema.ts'
 import { committers, readConnections } from './connections.ts'
 import { consoleEndpoints } from './console/endpoints.ts'
@@ -44,7 +43,6 @@ import { RateLimiter, unlimited } from './http/rate-limit.ts'
 import { traceIds } from './http/request.ts'
 import { Router } from './http/router.ts'
 import { HttpServer } from './http/server.ts'
-import { SessionCache } from './http/session-cache.ts'
 import { healthEndpoints, Readiness } from './ops/health.ts'
 import { listenForOperators } from './ops/listener.ts'
 import { Recent } from './ops/recent.ts'
@@ -216,21 +214,18 @@ async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gatewa
   const { database, bus, ask, operatorToken } = parts
   const { stack, readiness, hooks } = ground
   const { reads } = database
-  const feed = stack.use(new SessionRows({ reads, clock }))
-  const [registrationToken, dialogueKey] = await Promise.all([
+  const [registrationToken, dialogueKey, sessions] = await Promise.all([
     ground.config.registrationToken ?? secret(database, registrationTokenName),
     secret(database, dialogueKeyName),
-    feed.start(),
+    composeSessions(stack, { reads, clock, hooks }),
     makeDataDirectory(ground.config.dataDir, privateMode),
   ])
   const config: Config = { ...ground.config, registrationToken }
-  hooks.onCommitted((batch) => feed.committed(batch))
   readiness.add('sessions', () =>
-    clock.monotonic() - feed.seenAtMonotonicMs() < sessionsLateMs
+    clock.monotonic() - sessions.rows.seenAtMonotonicMs() < sessionsLateMs
       ? undefined
       : 'the database does not answer',
   )
-  const sessions = new SessionCache({ find: (hash) => readSession(reads, hash), feed, clock })
   const limits = config.rateLimits ? new RateLimiter({ clock }) : unlimited
   const passwords = new ArgonPasswords({
     cost: passwordCosts[config.passwordHash],
@@ -250,7 +245,7 @@ async function startGateway(ground: Ground, parts: GatewayParts): Promise<Gatewa
   const draining = new AbortController()
   const handle = createPipeline({
     router,
-    sessions,
+    sessions: sessions.cache,
     services: { config, reads, ask, clock, random, passwords, limits, dialogueIds },
     trustedProxies: config.trustedProxies,
     nextTraceId: traceIds(random),
