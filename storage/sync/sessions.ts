@@ -54,7 +54,11 @@ export async function readEndedSessions(reads: Reads, after: readonly number[]):
     order by l.shard_id, l.pos`
   return {
     incarnation: rows[0]?.incarnation ?? 0,
-    ended: rows.filter((row) => row.shard !== null),
+    ended: rows.flatMap((row) => {
+      if (row.shard === null) return []
+      const { body, pos, shard, userId } = row
+      return [{ shard, pos, userId, body }]
+    }),
     missed: rows[0]?.missed ?? false,
   }
 }

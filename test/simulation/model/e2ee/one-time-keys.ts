@@ -18,7 +18,9 @@ export const readOldestKey: typeof real.readOldestKey = (reads, device, algorith
   asked(reads, (tables) =>
     ofDevice(tables, 'one_time_key', device)
       .filter((row) => row['algorithm'] === algorithm)
-      .toSorted((a, b) => Number(a['seq']) - Number(b['seq']))
+      .toSorted(
+        (a, b) => Number(a['seq']) - Number(b['seq']) || (String(a['key_id']) < String(b['key_id']) ? -1 : 1),
+      )
       .map(storedKey)
       .at(0),
   )
