@@ -36,7 +36,7 @@ export function checkAnswers(world: World): void {
  * Whoever is taken for dead too early may answer from his memory until he has looked again, at the latest until his lease is over: what he
  * says was true when he lost the shard.
  */
-function isOfTwoOwners(world: World, asked: Asked, key: string | undefined): boolean {
+export function isOfTwoOwners(world: World, asked: Asked, key: string | undefined): boolean {
   const shard = key === undefined ? -1 : shardOf(key, world.shardCount)
   return world.server.earlyClaims.some(
     (claim) =>

@@ -8,6 +8,8 @@ import { eventsOf, membershipOf, stateOf, unreadOf, type LoggedEvent } from './t
 import type { World } from './world.ts'
 
 const announcementsMax = 28
+/** A pause between two looks at the session rows, their two ways, and some. Milliseconds. */
+const sessionsLateMs = 500
 
 /** Looks at everything; what is wrong is told to the world. */
 export async function checkAll(world: World): Promise<void> {
@@ -26,6 +28,7 @@ export async function checkAll(world: World): Promise<void> {
     inboxesRight,
     accountDataRight,
     announcedSeldom,
+    sessionsFollowed,
   ]
   for (const rule of safety) rule(world)
   checkAnswers(world)
@@ -238,6 +241,15 @@ function announcedSeldom(world: World): void {
     if (!key.includes(' log.')) continue
     const isOften = times.some((atMs, i) => atMs - (times[i - announcementsMax] ?? -Infinity) < 1000)
     if (isOften) world.found('announcements', `${key}: more than ${announcementsMax} within a second`)
+  }
+}
+
+/** Whoever keeps sessions goes on looking at their rows, whatever has failed before. */
+function sessionsFollowed(world: World): void {
+  for (const { process, sessions } of world.entrances) {
+    const lateMs = process.clock.monotonic() - sessions.rows.seenAtMonotonicMs()
+    if (lateMs > sessionsLateMs)
+      world.found('sessions', `${process.name} has not looked at the session rows for ${lateMs} ms`)
   }
 }
 

@@ -7,6 +7,7 @@ import { FeedHooks } from '#actors/runtime/feed-hooks.ts'
 import type { ActorHost } from '#actors/runtime/host.ts'
 import type { SweepPace } from '#actors/sweep/log-sweep.ts'
 import { composeActors } from '#gateway/compose-actors.ts'
+import { composeSessions, type Sessions } from '#gateway/compose-sessions.ts'
 import type { ServerName } from '#protocol/ids/server-name.ts'
 import { openModelDatabase } from './database.ts'
 import type { Process } from './kernel.ts'
@@ -28,6 +29,8 @@ export interface Surroundings {
 export interface Entrance {
   readonly process: Process
   readonly ask: Asker
+  /** Who a token stands for, as this process knows it. */
+  readonly sessions: Sessions
 }
 
 export interface SimulatedHost extends Entrance {
@@ -38,14 +41,16 @@ export interface SimulatedHost extends Entrance {
   leave(): Promise<void>
 }
 
-/** A process that owns shards. Resolves when it has joined; rejects when the database could not be reached. */
+/** A process that owns shards, and clients can talk to. Resolves when it has joined; rejects when the database could not be reached. */
 export async function startHost(process: Process, around: Surroundings): Promise<SimulatedHost> {
   const { committers, network, server, shardCount, sweepPace } = around
   const { clock, random } = process
   const bus = network.connect(process)
   const stack = new AsyncDisposableStack()
+  const database = openModelDatabase(server, process)
+  const hooks = new FeedHooks()
   const { host } = await composeActors(stack, {
-    database: openModelDatabase(server, process),
+    database,
     bus,
     clock,
     random,
@@ -55,10 +60,11 @@ export async function startHost(process: Process, around: Surroundings): Promise
     roles: ['actors', 'gateway'],
     committers,
     shardCount,
-    hooks: new FeedHooks(),
+    hooks,
     sweepPace,
   })
   await host.start()
+  const sessions = await composeSessions(stack, { reads: database.reads, clock, hooks })
   let isLeaving = false
   const leave = async (): Promise<void> => {
     isLeaving = true
@@ -69,6 +75,7 @@ export async function startHost(process: Process, around: Surroundings): Promise
     process,
     host,
     ask: host.asker,
+    sessions,
     leave,
     get isLeaving() {
       return isLeaving
@@ -76,16 +83,19 @@ export async function startHost(process: Process, around: Surroundings): Promise
   }
 }
 
-/** A process that owns nothing and only asks. */
+/** A process that owns nothing and only asks. Rejects when the database could not be reached. */
 export async function startGateway(process: Process, around: Surroundings): Promise<Entrance> {
   const { network, server, shardCount } = around
+  const { clock, random } = process
   const database = openModelDatabase(server, process)
   const client = await openActorClient({
     bus: network.connect(process),
-    clock: process.clock,
-    random: process.random,
+    clock,
+    random,
     shardCount,
     owners: () => readOwners(database),
   })
-  return { process, ask: client.asker }
+  const { reads } = database
+  const sessions = await composeSessions(new AsyncDisposableStack(), { reads, clock, hooks: new FeedHooks() })
+  return { process, ask: client.asker, sessions }
 }

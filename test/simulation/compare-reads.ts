@@ -17,6 +17,7 @@ import { readSyncHeads } from '#storage/sync/heads.ts'
 import { readJoinedUsers, readMemberCounts, readUsersStillSharing } from '#storage/sync/members.ts'
 import { readMemberships, readOwnRows } from '#storage/sync/own.ts'
 import * as syncRooms from '#storage/sync/rooms.ts'
+import { readEndedSessions, readSessionHeads } from '#storage/sync/sessions.ts'
 import { readNewestEventsBegin, readUnreadMarks } from '#storage/sync/unread.ts'
 import { readAccount } from '#storage/users/accounts.ts'
 import { readAllAccountData } from '#storage/users/account-data.ts'
@@ -24,7 +25,7 @@ import { readDevices } from '#storage/users/devices.ts'
 import { readFollowBacklogs, readFollowRows } from '#storage/users/following.ts'
 import { readProfiles } from '#storage/users/profiles.ts'
 import { readRoomOfUser, readRoomsOfUser } from '#storage/users/rooms-of-user.ts'
-import { readSession } from '#storage/users/tokens.ts'
+import { readDeviceTokens, readLoginTokens, readSession } from '#storage/users/tokens.ts'
 import * as modelKeys from './model/e2ee/one-time-keys.ts'
 import * as modelToDevice from './model/e2ee/to-device.ts'
 import * as modelActivation from './model/rooms/activation.ts'
@@ -39,6 +40,7 @@ import * as modelHeads from './model/sync/heads.ts'
 import * as modelMembers from './model/sync/members.ts'
 import * as modelOwn from './model/sync/own.ts'
 import * as modelSyncRooms from './model/sync/rooms.ts'
+import * as modelSessions from './model/sync/sessions.ts'
 import * as modelUnread from './model/sync/unread.ts'
 import * as modelAccounts from './model/users/accounts.ts'
 import * as modelAccountData from './model/users/account-data.ts'
@@ -103,6 +105,12 @@ export async function compareReads(real: Reads, tables: Tables): Promise<void> {
   for (const shard of shards)
     for (const kind of ['devices', 'profile'] as const)
       await with_.same([readFollowRows, modelFollowing.readFollowRows], { kind, shard, after: 1, limit: 2 })
+  await with_.same([readSessionHeads, modelSessions.readSessionHeads])
+  const heads = tables.shards.map((_row, shard) => tables.headOf(shard))
+  for (const share of [0, 0.3, 0.6, 1]) {
+    const after = heads.map((head) => Math.floor(head * share))
+    await with_.same([readEndedSessions, modelSessions.readEndedSessions], after)
+  }
   await with_.same([readProfiles, modelProfiles.readProfiles], users)
 }
 
@@ -214,8 +222,12 @@ async function compareUser(
   const page = { deviceId: 'D0', after: 0, limit: 2 }
   await both.same([readToDevice, modelToDevice.readToDevice], userId, page)
   const device = { userId, deviceId: 'D0' }
-  const tokenHash = Buffer.from(`${userId} D0`).toString('base64')
-  for (const hash of [tokenHash, 'AAAA']) await both.same([readSession, modelTokens.readSession], hash)
+  // The casts state what the columns hold.
+  const hashes = tables.all('access_token').map((row) => row['token_hash'] as string)
+  for (const hash of [...hashes, 'AAAA']) await both.same([readSession, modelTokens.readSession], hash)
+  for (const row of tables.devices.values())
+    await both.same([readDeviceTokens, modelTokens.readDeviceTokens], userId, row['device_id'] as string)
+  await both.same([readLoginTokens, modelTokens.readLoginTokens], userId)
   await both.same([keys.readKeyCounts, modelKeys.readKeyCounts], device)
   await both.same([keys.readOldestKey, modelKeys.readOldestKey], device, 'sim')
   const names = [...tables.all('one_time_key'), ...tables.claimedKeys.values()].map(

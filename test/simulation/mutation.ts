@@ -37,7 +37,6 @@ export function editsOf(mutation: Mutation): readonly Edit[] {
 /** Reasons why the simulator cannot notice something. */
 export const because = {
   sql: 'it is in SQL, or in what brings SQL to Postgres: in the simulation a model stands for it',
-  gateway: 'the gateway is not in the simulation',
   guarded: 'another guard stands behind this one: a run goes right without it, only later',
   rare: 'it needs a moment that too few runs have',
 } as const

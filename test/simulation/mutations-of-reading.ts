@@ -262,20 +262,77 @@ export const syncing: readonly Mutation[] = [
     also: memoryGoesBack,
   },
   {
-    name: 'a session that is kept counts for ever',
-    sentence:
-      'A cached entry holds while the gateway has seen the session rows up to heads at most one second old, else it asks Postgres.',
-    file: 'gateway/http/session-cache.ts',
-    find: 'return this.#clock.monotonic() - knownAtMs <= stalenessMs',
-    replace: 'return this.#clock.monotonic() - knownAtMs <= stalenessMs * 1e6',
-    test: 'gateway/http/session-cache.test.ts',
-    because: because.gateway,
-  },
-  {
     name: 'the newest events of a room are kept when one has come',
     sentence: 'The new token is what was actually included.',
     file: 'actors/user/sync/host.ts',
     find: "      if (entry.kind === 'event') this.newest.forget(entry.roomNid)\n",
     replace: '',
+  },
+]
+
+const heldSentence =
+  'A cached entry holds while the gateway has seen the session rows up to heads at most one second old, else it asks Postgres.'
+
+export const sessions: readonly Mutation[] = [
+  {
+    name: 'a session that is kept counts for ever',
+    sentence: heldSentence,
+    file: 'gateway/http/session-cache.ts',
+    find: 'return this.#clock.monotonic() - knownAtMs <= stalenessMs',
+    replace: 'return this.#clock.monotonic() - knownAtMs <= stalenessMs * 1e6',
+  },
+  {
+    name: 'a session that is read while one ends is kept',
+    sentence: heldSentence,
+    file: 'gateway/http/session-cache.ts',
+    find: 'if (revocations === this.#revocations) this.#keep',
+    replace: 'if (revocations <= this.#revocations) this.#keep',
+  },
+  {
+    name: 'the session rows count as seen up to the answer',
+    sentence: heldSentence,
+    file: 'actors/follow/sessions.ts',
+    find: '    this.#seenAtMs = startedAt\n',
+    replace: '    this.#seenAtMs = Math.max(startedAt, this.#clock.monotonic())\n',
+  },
+  {
+    name: 'sessions that a failover has lost stay where they are kept',
+    sentence: 'Tokens and positions of another incarnation say nothing about this one.',
+    file: 'actors/follow/sessions.ts',
+    find: "      for (const listener of this.#listeners) listener({ userId: 'everybody', deviceIds: 'all' })\n",
+    replace: '',
+  },
+  {
+    name: 'the session rows are not looked at again once that has failed',
+    sentence: heldSentence,
+    file: 'actors/follow/sessions.ts',
+    find: "        .catch((error: unknown) => reportFollow({ what: 'poll-failed', error }))\n        .finally(() => this.#schedule())\n",
+    replace:
+      "        .then(() => this.#schedule())\n        .catch((error: unknown) => reportFollow({ what: 'poll-failed', error }))\n",
+  },
+  {
+    name: 'a logout leaves no row',
+    sentence: 'Revocation is a log row of kind session.',
+    file: 'actors/user/sessions.ts',
+    find: "  draft.log('session', { deviceIds })\n",
+    replace: '',
+  },
+  {
+    name: 'a read that began long ago is joined',
+    sentence: heldSentence,
+    file: 'gateway/http/session-cache.ts',
+    find: 'if (running !== undefined && this.#isCurrent(running)) return',
+    replace: 'if (running !== undefined) return',
+    test: 'gateway/http/session-cache.test.ts',
+    because: because.rare,
+  },
+  {
+    name: 'a read of before a revocation is joined after it',
+    sentence: heldSentence,
+    file: 'gateway/http/session-cache.ts',
+    find: '    this.#pending.clear()\n',
+    replace: '',
+    test: 'gateway/http/session-cache.test.ts',
+    because: because.rare,
   },
 ]

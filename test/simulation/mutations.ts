@@ -2,7 +2,7 @@
 
 import { lacking } from './mutations-of-lack.ts'
 import { because, type Mutation } from './mutation.ts'
-import { following, syncing } from './mutations-of-reading.ts'
+import { following, sessions, syncing } from './mutations-of-reading.ts'
 
 const superseded =
   'Gap-free is about giving positions, not keeping rows: superseded receipts, account data and device rows are deleted.'
@@ -482,4 +482,11 @@ const commits: readonly Mutation[] = [
   },
 ]
 
-export const mutations: readonly Mutation[] = [...ownership, ...lacking, ...commits, ...following, ...syncing]
+export const mutations: readonly Mutation[] = [
+  ...ownership,
+  ...lacking,
+  ...commits,
+  ...following,
+  ...syncing,
+  ...sessions,
+]

@@ -15,6 +15,8 @@ const untoldMs = 2000
 const lookedMs = 1250
 /** So long before a process goes on something changes that it cannot know of. Milliseconds. */
 const touchMs = 300
+/** Of pauses that begin while the database answers. */
+const whileAnswered = 0.5
 /** When a process is asked after it has gone on. Milliseconds. */
 const probesMs = [1, 2, 3, 4, 5, 8, 30, 150]
 
@@ -125,8 +127,13 @@ export class Nemesis {
     const world = this.#world
     const process = pick(this.#processes(), fault.process)
     if (process === undefined) return
-    process.pause()
-    if (fault.isDeaf) world.network.cutOff.add(process)
+    const stop = (): void => {
+      process.pause()
+      if (fault.isDeaf) world.network.cutOff.add(process)
+    }
+    // Who stops with an answer on its way reads when he goes on what was so before.
+    if (world.random.fraction() < whileAnswered) world.server.onAnswer.set(process, stop)
+    else stop()
     const topics = world.people.topics()
     const probe = (): void =>
       world.people.probe(
@@ -136,6 +143,7 @@ export class Nemesis {
     world.kernel.after(fault.ms - touchMs, () => world.people.touch())
     for (const beforeMs of [100, 20]) world.kernel.after(fault.ms - beforeMs, probe)
     this.#later(fault.ms, () => {
+      world.server.onAnswer.delete(process)
       // Without a word, if it does not know that it had no connection; the bus may have been down meanwhile, which it was told of.
       if (fault.isDeaf) world.network.cut(process, false)
       process.resume()

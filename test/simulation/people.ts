@@ -8,6 +8,7 @@ import { txnKey } from '#storage/txn-key.ts'
 import { checkSpread } from './check-answers.ts'
 import { unstorable } from './model/commit-group.ts'
 import type { Action } from './script.ts'
+import { liveSession } from './session.ts'
 import { eventsOf, membershipOf, type LoggedEvent } from './truth.ts'
 import type { Entrance } from './cluster.ts'
 import type { World } from './world.ts'
@@ -32,6 +33,8 @@ export interface Asked {
     | 'member'
     | 'forget'
     | 'receipt'
+    | 'login'
+    | 'logout'
   readonly userId: UserId
   readonly roomId: RoomId | undefined
   readonly invokedMs: number
@@ -54,6 +57,8 @@ const floodMs = 300
 const comebackMs = 1500
 /** How often somebody wants to forget a room that he has not left. */
 const hasty = 0.25
+/** So many sessions begin together, and end each in its own way. */
+const sessionsAtOnce = 3
 const usersDevice = 'D0'
 /** Of one-time keys. */
 const keyAlgorithm = 'sim'
@@ -115,8 +120,13 @@ export class People {
         return
       case 'forget':
         return this.#forget(userId, action.room)
-      case 'session':
+      case 'session': {
+        const living = Array.from({ length: sessionsAtOnce }, () =>
+          liveSession(this.#world, this, userId, `S${this.#made++}`),
+        )
+        await Promise.all(living)
         return
+      }
     }
   }
 
@@ -438,6 +448,17 @@ export class People {
         () => this.#world.found('refusal', 'what the database cannot store was answered as if it had'),
         (error: unknown) => this.#world.trace(() => `${userId} poison ${n}: ${String(error)}`),
       )
+  }
+
+  /** Asks for something of a user until there is an answer, and says what became of it. */
+  async insistOn(
+    what: Asked['what'],
+    { key, userId }: { readonly userId: UserId; readonly key: string },
+    run: () => Promise<void>,
+  ): Promise<Asked> {
+    const asked = this.#begin(what, { userId, roomId: undefined, key })
+    await this.#insist(asked, attempts, run)
+    return asked
   }
 
   #begin(what: Asked['what'], of: { userId: UserId; roomId: RoomId | undefined; key: string }): Asked {

@@ -327,8 +327,21 @@ const syncing: readonly Sentence[] = [
   },
   {
     section: 4,
-    text: 'A cached entry holds while the gateway has seen the session rows up to heads at most one second old, else it asks Postgres.',
-    faults: ['a session that is kept counts for ever'],
+    text: 'Revocation is a log row of kind session; …',
+    faults: ['a logout leaves no row'],
+  },
+  {
+    section: 4,
+    text: '… a cached entry holds while the gateway has seen the session rows up to heads at most one second old, else it asks Postgres.',
+    faults: [
+      'a session that is kept counts for ever',
+      'a session that is read while one ends is kept',
+      'a read of before a revocation is joined after it',
+      'a read that began long ago is joined',
+      'the session rows count as seen up to the answer',
+      'the session rows are not looked at again once that has failed',
+      'sessions that a failover has lost stay where they are kept',
+    ],
   },
   {
     section: 4,

@@ -80,6 +80,9 @@ export class Server {
   /** The last incarnation in which an owner was told that the log has lost what he wrote. */
   foundBehind = -1
   tables: Tables
+  /** What happens to a process as soon as it has an answer under way to it; once. */
+  readonly onAnswer = new Map<Process, () => void>()
+  readonly #onChange = new Set<() => void>()
   /** Raised whenever all connections end. */
   generation = 0
   readonly #shardCount: number
@@ -131,6 +134,11 @@ export class Server {
     this.#startedAtMs = this.nowMs
   }
 
+  /** How many changes there have been, less those that were lost. */
+  get changeCount(): number {
+    return this.#changes.length
+  }
+
   /** What is here now has reached every replica. */
   keepAll(): void {
     this.#foundation = this.#changes.length
@@ -155,6 +163,13 @@ export class Server {
     this.lost.push(...this.commits.filter((commit) => !isKept(commit)))
     this.commits.splice(0, this.commits.length, ...this.commits.filter(isKept))
     this.recorded.splice(this.commits.length)
+    this.#changed()
+  }
+
+  /** Calls back after everything that changes the tables. Returns a function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#onChange.add(listener)
+    return () => this.#onChange.delete(listener)
   }
 
   /** The timeline that the server is on; the tables say which was seen last. */
@@ -168,6 +183,7 @@ export class Server {
     const change = this.#atThisMoment(run)
     const result = change(this.tables)
     this.#changes.push(change)
+    this.#changed()
     return result
   }
 
@@ -217,6 +233,7 @@ export class Server {
         this.commits.push({ atMs: this.nowMs, process, shards, change: this.#changes.length })
         this.#changes.push(change)
         this.recorded.push(args)
+        this.#changed()
         return answer
       } finally {
         unlock()
@@ -264,6 +281,17 @@ export class Server {
 
   remove(connection: Connection): void {
     this.#connections.delete(connection)
+  }
+
+  /** For connections: the answer to a statement of a process is under way. */
+  answering(process: Process): void {
+    const run = this.onAnswer.get(process)
+    this.onAnswer.delete(process)
+    run?.()
+  }
+
+  #changed(): void {
+    for (const listener of this.#onChange) listener()
   }
 
   #endConnections(): void {
@@ -355,7 +383,10 @@ export class Connection {
       if (losesAnswer) {
         this.#break()
         fail(1)
-      } else answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
+      } else {
+        answer(() => (generation === server.generation ? outcome() : this.#lose(reject)))
+        server.answering(process)
+      }
     }
     kernel.after(this.#arrivalMs() - kernel.nowMs, () => {
       if (isLost) this.#break()

@@ -27,12 +27,7 @@ export function watch(world: World): Disposable {
         world.trace(() => `${at()} shard ${shard} epoch ${epoch}: ${what} ${shortOf(error)}`),
       ),
     ],
-    [
-      'troupe:follow',
-      listener(({ shard, what, why }: FollowEvent) =>
-        world.trace(() => `${at()} follows ${shard}: ${what} ${why ?? ''}`),
-      ),
-    ],
+    ['troupe:follow', listener((event: FollowEvent) => onFollow(world, event))],
   ]
   for (const [name, run] of listeners) subscribe(name, run)
   return {
@@ -57,6 +52,13 @@ function onActivation(world: World, { error, key, kind, what }: ActivationEvent)
 function onBackground(world: World, { error, kind, name }: BackgroundEvent): void {
   if (error === undefined || isWeather(error) || error instanceof MatrixError) return
   world.found('C10', `background ${kind} ${name}: ${textOf(error)}`)
+}
+
+function onFollow(world: World, { error, shard, what, why }: FollowEvent): void {
+  const at = world.kernel.running?.name ?? '-'
+  world.trace(() => `${at} follows ${shard ?? 'sessions'}: ${what} ${why ?? shortOf(error)}`)
+  if (error !== undefined && !isWeather(error) && !(error instanceof MatrixError))
+    world.found('C10', `following at ${at}: ${textOf(error)}`)
 }
 
 function onCommit(world: World, { error, result, rows, shards }: CommitEvent): void {

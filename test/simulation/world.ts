@@ -24,6 +24,7 @@ import { goodBus, Network } from './network.ts'
 import { randomOf } from './random.ts'
 import { People, refusalOf } from './people.ts'
 import { isAction, personCount, roomCount, type Script } from './script.ts'
+import { passwordHash } from './session.ts'
 import { goodServer, Server } from './server.ts'
 import { LostEvents, staleMs } from './truth.ts'
 import { watch } from './watch.ts'
@@ -60,7 +61,6 @@ const firstState = [
   { type: 'm.room.power_levels', stateKey: '', content: { state_default: 0 } },
   { type: 'm.room.topic', stateKey: '', content: { topic: 'the first' } },
 ]
-const passwordHash = 'no password'
 
 export class World implements Surroundings {
   readonly random: Random
@@ -150,16 +150,31 @@ export class World implements Surroundings {
     }
   }
 
+  /** Starts another gateway, and tries again as with a host. */
   async startGateway(): Promise<void> {
-    const process = this.process('gateway')
-    const gateway = await startGateway(process, this)
-    this.gateways.push(gateway)
-    process.onDeath(() => remove(this.gateways, gateway))
+    for (;;) {
+      const process = this.process('gateway')
+      try {
+        const gateway = await startGateway(process, this)
+        this.gateways.push(gateway)
+        process.onDeath(() => remove(this.gateways, gateway))
+        return
+      } catch (error) {
+        this.trace(() => `${process.name} did not start: ${String(error)}`)
+        process.kill()
+        await this.sleep(300)
+      }
+    }
+  }
+
+  /** Processes that clients can talk to at this moment. */
+  get entrances(): Entrance[] {
+    return [...this.gateways, ...this.hosts]
   }
 
   /** A request of a client through some process; that process may end before it has answered. */
-  request<T>(run: (ask: Asker) => Promise<T>, through?: Entrance): Promise<T> {
-    const entrances = [...this.gateways, ...this.hosts]
+  request<T>(run: (ask: Asker, through: Entrance) => Promise<T>, through?: Entrance): Promise<T> {
+    const { entrances } = this
     const isOpen = through?.process.isAlive === true
     const entrance = isOpen ? through : entrances[Math.floor(this.random.fraction() * entrances.length)]
     const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -171,7 +186,7 @@ export class World implements Surroundings {
       process.onDeath(lose)
       const answer = (settle: () => void): void => void this.kernel.after(this.random.fraction(), settle)
       const ask = (): void => {
-        run(entrance.ask).then(
+        run(entrance.ask, entrance).then(
           (value) => answer(() => resolve(value)),
           (error: unknown) => answer(() => reject(error)),
         )

@@ -71,6 +71,7 @@ const keyed: Partial<Record<WriteKind, KeyRule>> = {
   account: { key: ['user_id'] },
   access_token: { key: ['token_hash'] },
   refresh_token: { key: ['token_hash'] },
+  login_token: { key: ['token_hash'] },
   profile: { key: ['user_id', 'key'] },
   account_data: { key: ['user_id', 'room_id', 'type'], kept: true },
   unread: { key: ['user_id', 'room_id'] },
