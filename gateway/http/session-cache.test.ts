@@ -94,6 +94,24 @@ describe('a cached session', () => {
     assert.equal(cache.size, 0)
   })
 
+  it('is read anew by whoever asks more than a second after a read began that is still under way', async () => {
+    const { cache, state, hold } = build()
+    const gate = Promise.withResolvers<void>()
+    hold(gate.promise)
+    const first = cache.lookUp('h')
+    // The session ends, and the database is so slow that the feed does not learn of it either.
+    state.stored = undefined
+    state.nowMs += 1000
+    const second = cache.lookUp('h')
+    state.nowMs += 1
+    const third = cache.lookUp('h')
+    assert.equal(state.reads, 2)
+    gate.resolve()
+    assert.equal((await first).kind, 'session')
+    assert.equal((await second).kind, 'session')
+    assert.equal((await third).kind, 'unknown')
+  })
+
   it('is expired from its time on', async () => {
     const { cache, state } = build()
     state.stored = { ...session, expiresAt: 10_500 }

@@ -3,7 +3,8 @@
  *
  * A cached session counts while this process knows of every revocation up to at most one second ago: either the entry was
  * read from Postgres within that time, or the feed of session rows has seen the logs' heads of that time (DESIGN.md §4). Else Postgres is
- * asked. A session that is read while a revocation arrives is used once and not kept, since the read may be older.
+ * asked. A session that is read while a revocation arrives is used once and not kept, since the read may be older; nor does anybody join a
+ * read that began longer ago than that.
  */
 
 import { parseDeviceId } from '#protocol/ids/device-id.ts'
@@ -54,6 +55,12 @@ interface Entry {
   readonly readAtMs: number
 }
 
+/** A read that is under way. */
+interface Reading {
+  readonly entry: Promise<Entry | undefined>
+  readonly readAtMs: number
+}
+
 /** What a token is: somebody's, nobody's, or somebody's whose time is over. */
 export type SessionLookup =
   | { readonly kind: 'session'; readonly requester: Requester }
@@ -69,7 +76,7 @@ export class SessionCache {
   readonly #clock: Clock
   readonly #maxEntries: number
   readonly #entries = new Map<string, Entry>()
-  readonly #pending = new Map<string, Promise<Entry | undefined>>()
+  readonly #pending = new Map<string, Reading>()
   readonly #stopListening: () => void
   #revocations = 0
 
@@ -113,8 +120,8 @@ export class SessionCache {
     this.#entries.clear()
   }
 
-  #isCurrent(entry: Entry): boolean {
-    const knownAtMs = Math.max(entry.readAtMs, this.#feed.seenAtMonotonicMs())
+  #isCurrent({ readAtMs }: Pick<Entry, 'readAtMs'>): boolean {
+    const knownAtMs = Math.max(readAtMs, this.#feed.seenAtMonotonicMs())
     return this.#clock.monotonic() - knownAtMs <= stalenessMs
   }
 
@@ -123,19 +130,20 @@ export class SessionCache {
     return { kind: 'session', requester: entry.requester }
   }
 
-  /** Requests that arrive together with the same token share one read. */
+  /** Requests that arrive together with the same token share one read. One that is older than what is kept may be is not joined. */
   #read(tokenHash: string): Promise<Entry | undefined> {
     const running = this.#pending.get(tokenHash)
-    if (running !== undefined) return running
-    const reading = this.#readFresh(tokenHash).finally(() => {
+    if (running !== undefined && this.#isCurrent(running)) return running.entry
+    const readAtMs = this.#clock.monotonic()
+    const entry = this.#readFresh(tokenHash, readAtMs).finally(() => {
       if (this.#pending.get(tokenHash) === reading) this.#pending.delete(tokenHash)
     })
+    const reading: Reading = { entry, readAtMs }
     this.#pending.set(tokenHash, reading)
-    return reading
+    return entry
   }
 
-  async #readFresh(tokenHash: string): Promise<Entry | undefined> {
-    const readAtMs = this.#clock.monotonic()
+  async #readFresh(tokenHash: string, readAtMs: number): Promise<Entry | undefined> {
     const revocations = this.#revocations
     const session = await this.#find(tokenHash)
     if (session === undefined) {
