@@ -9,6 +9,10 @@ import type { Fault } from './script.ts'
 import type { World } from './world.ts'
 
 const failOverMs = 300
+/** A request at an owner is carried out within this time, if nothing is wrong. Milliseconds. */
+const claimedMs = 20
+/** Everything is served again, most of the time. Milliseconds. */
+const afterwardsMs = 1000
 /** So long it takes the operator to find out that somebody has put the server back. Milliseconds. */
 const untoldMs = 2000
 /** Within this time hosts have looked at each other. Milliseconds. */
@@ -71,7 +75,7 @@ export class Nemesis {
         world.server.stop()
         return this.#later(fault.ms, () => world.server.start())
       case 'failOver':
-        return this.#goBack(() => world.server.failOver(fault.lostChanges))
+        return this.#failOver(fault.lostChanges)
       case 'snapshot':
         return this.#putBack(fault)
       case 'clock': {
@@ -188,6 +192,18 @@ export class Nemesis {
       server.start()
       then()
     })
+  }
+
+  /** Keys are given out in what may be lost, and asked for again. */
+  #failOver(lostChanges: number): void {
+    const { kernel, people, server } = this.#world
+    people.claimKeys()
+    this.#later(claimedMs, () =>
+      this.#goBack(
+        () => server.failOver(lostChanges),
+        () => kernel.after(afterwardsMs, () => people.claimKeys()),
+      ),
+    )
   }
 
   #putBack({ isTold, lostChanges }: Extract<Fault, { kind: 'snapshot' }>): void {

@@ -69,7 +69,7 @@ export class People {
   readonly poisoned = new Set<string>()
   /** One-time keys that somebody was given, and for which claim. */
   readonly #handedOut = new Map<string, { readonly claimKey: string; readonly atMs: number }>()
-  /** When it was first known of them that they are stored. */
+  /** When the last request ended that was to store them. */
   readonly #uploadedMs = new Map<string, number>()
   readonly #world: World
   readonly #running: Promise<void>[] = []
@@ -245,6 +245,13 @@ export class People {
       this.#go(this.#accountData(userId, this.#made++, this.#world.ownerOf(userId)))
   }
 
+  /** Everybody is asked for a key, by two who do not know of each other. */
+  claimKeys(): void {
+    if (this.#isOver) return
+    for (const person of this.#world.users.keys())
+      for (let i = 0; i < 2; i++) this.#go(this.#claimKey(person))
+  }
+
   /** The topics of all rooms as they are now. */
   topics(): ReadonlyMap<RoomId, LoggedEvent> {
     const { rooms, server } = this.#world
@@ -375,7 +382,10 @@ export class People {
   /** Who was given it before a failover got it from what is lost, and its upload was under way and went on. */
   #isOfLostHistory(keyId: string, handedOutMs: number): boolean {
     const { lastFailOverMs } = this.#world
-    return handedOutMs < lastFailOverMs && (this.#uploadedMs.get(keyId) ?? Infinity) > lastFailOverMs
+    return (
+      handedOutMs < lastFailOverMs &&
+      (this.#uploadedMs.get(keyId) ?? Number.POSITIVE_INFINITY) > lastFailOverMs
+    )
   }
 
   async #accountData(userId: UserId, value: number, through?: Entrance): Promise<void> {
@@ -415,8 +425,10 @@ export class People {
       )
       const oneTimeKeys = Object.fromEntries(ids.map((id) => [id, id]))
       const body = { deviceId: usersDevice, deviceKeys, oneTimeKeys }
+      // While it is under way it may be carried out.
+      for (const id of ids) this.#uploadedMs.set(id, Number.POSITIVE_INFINITY)
       await this.#world.request((ask) => ask.ask('user', userId, 'uploadKeys', body, { timeoutMs: 5000 }))
-      for (const id of ids) this.#uploadedMs.getOrInsert(id, this.#world.kernel.nowMs)
+      for (const id of ids) this.#uploadedMs.set(id, this.#world.kernel.nowMs)
       await this.#world.request((ask) => ask.ask('user', userId, 'spread', {}, { timeoutMs: 5000 }))
       checkSpread(this.#world, asked)
     })
