@@ -527,4 +527,20 @@ describe('account data and typing', () => {
     ])
     assert.equal((await ann.sync({ since: over.next_batch })).rooms, undefined)
   })
+
+  it('who comes back into a room is told that nobody types there any more', async () => {
+    const [ann, ben] = await people()
+    const room = await world.room(ann)
+    await ben.member(room, 'join')
+    const type = (typing: boolean): Promise<unknown> =>
+      world.ask.ask('room', room, 'typing', { userId: ann.userId, typing, timeoutMs: 30_000 })
+    await type(true)
+    const before = await ben.sync()
+    assert.deepEqual(before.rooms.join[room].ephemeral.events[0].content, { user_ids: [ann.userId] })
+    await ben.member(room, 'leave')
+    await type(false)
+    await ben.member(room, 'join')
+    const back = await ben.sync({ since: before.next_batch })
+    assert.deepEqual(back.rooms.join[room].ephemeral.events[0].content, { user_ids: [] })
+  })
 })

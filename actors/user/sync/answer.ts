@@ -23,7 +23,7 @@ import { type LeftAsk, type Sections, sectionsOf } from './sections.ts'
 import { accountDataOf, changedDevices } from './own-changes.ts'
 import { noState, stateOf, type StateOptions } from './state.ts'
 import { strippedRooms } from './stripped.ts'
-import type { TypingChanges } from './typing.ts'
+import type { TypingChanges, TypingNews } from './typing.ts'
 import type { UnreadCounts } from './unread.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -63,6 +63,8 @@ export interface Answer {
   readonly parts: ResponseParts
   /** Position of the last to-device message included. */
   readonly toDevice: number
+  /** How far typing has been told (`typing.ts`). */
+  readonly typing: number
   readonly fromDatabase: boolean
 }
 
@@ -81,8 +83,20 @@ export async function answer(user: UserView, options: AnswerOptions): Promise<An
   const asked = [...sections.fresh, ...sections.left]
   const read = await readRooms(host, viewer, asked)
   const fresh = read.slice(0, sections.fresh.length)
+  const typing = user.typing.since(host.feed, {
+    counter: since?.activation,
+    steady: roomIdsOf(sections.steady),
+    fresh: roomIdsOf(sections.fresh),
+    mayKnow: plan.since !== undefined,
+  })
   const [join, leave, invite, knock, deviceLists] = await Promise.all([
-    joinedRooms(user, options, { steady: steady.views, fresh, accountData: accountData.rooms, sections }),
+    joinedRooms(user, options, {
+      steady: steady.views,
+      fresh,
+      accountData: accountData.rooms,
+      typing: typing.rooms,
+      sections,
+    }),
     Promise.all(sections.left.map((ask, i) => leftRoom(user, options, ask, read[sections.fresh.length + i]))),
     strippedRooms(host, viewer, sections.invited, 'invite_state'),
     strippedRooms(host, viewer, sections.knocked, 'knock_state'),
@@ -100,6 +114,7 @@ export async function answer(user: UserView, options: AnswerOptions): Promise<An
       keyCounts: keyCountsText(keys.counts, keys.unusedFallback),
     },
     toDevice: inbox.upTo,
+    typing: typing.counter,
     fromDatabase: steady.fromDatabase || asked.length > 0,
   }
 }
@@ -137,6 +152,7 @@ interface JoinedInput {
   readonly steady: readonly (RoomView | RingView)[]
   readonly fresh: readonly RoomView[]
   readonly accountData: ReadonlyMap<string, readonly AccountDataItem[]>
+  readonly typing: TypingNews['rooms']
   readonly sections: Sections
 }
 
@@ -145,14 +161,12 @@ async function joinedRooms(
   options: AnswerOptions,
   input: JoinedInput,
 ): Promise<readonly (readonly [string, string])[]> {
-  const { plan, since, viewer } = options
-  const typing = user.typing.since(user.host.feed, since?.activation, roomIdsIn(input.sections))
+  const { plan, viewer } = options
+  const { accountData, typing } = input
   const told = input.steady.filter((view) => plan.fullState || saysSomething(view))
   const seen = new Set(told.map((view) => view.ask.room.roomId as string))
   const extra = input.sections.steady
-    .filter(
-      ({ room }) => !seen.has(room.roomId) && (typing.has(room.roomId) || input.accountData.has(room.roomId)),
-    )
+    .filter(({ room }) => !seen.has(room.roomId) && (typing.has(room.roomId) || accountData.has(room.roomId)))
     .map(emptyView)
   const views = [...told, ...extra, ...input.fresh]
   const whole = views.filter((view) => isWhole(plan, view))
@@ -166,14 +180,13 @@ async function joinedRooms(
   // After that, for push rules depend on how many members there are.
   await countUnread(user, viewer, views)
   const rooms = await Promise.all(
-    views.map((view) => joinedRoom(user, options, view, { typing, accountData: input.accountData })),
+    views.map((view) => joinedRoom(user, options, view, { typing, accountData })),
   )
   return rooms.filter((room) => room !== undefined)
 }
 
-function* roomIdsIn(sections: Sections): Iterable<string> {
-  for (const { room } of sections.steady) yield room.roomId
-  for (const { room } of sections.fresh) yield room.roomId
+function* roomIdsOf(asks: readonly RoomAsk[]): Iterable<string> {
+  for (const { room } of asks) yield room.roomId
 }
 
 function saysSomething({ delta, roots, timeline }: RoomView): boolean {
@@ -219,7 +232,7 @@ async function joinedRoom(
   options: AnswerOptions,
   view: RoomView | RingView,
   extra: {
-    typing: ReadonlyMap<string, readonly string[]>
+    typing: TypingNews['rooms']
     accountData: ReadonlyMap<string, readonly AccountDataItem[]>
   },
 ): Promise<readonly [string, string] | undefined> {

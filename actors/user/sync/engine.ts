@@ -144,7 +144,7 @@ export class UserSync implements UserView, SyncListener {
   }
 
   typingChanged(event: EphemeralEvent): void {
-    this.typing.changed(event.roomId, event.userIds)
+    this.typing.changed(event.roomId)
   }
 
   broken(shard: number): void {
@@ -228,13 +228,12 @@ export class UserSync implements UserView, SyncListener {
     await this.#cover()
     this.#carryOver()
     const viewer = await this.#viewer(plan)
-    const typingReached = this.typing.reached
     const given = await answer(this, { plan, viewer, memory, since, heads })
     const token = {
       incarnation: this.#carried.incarnation,
       positions: heads,
       toDevice: given.toDevice,
-      activation: this.typing.counter(typingReached),
+      activation: given.typing,
     }
     const { parts } = given
     const says = !isEmpty(parts) || (memory.counts !== undefined && memory.counts !== parts.keyCounts)

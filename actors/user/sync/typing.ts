@@ -7,55 +7,58 @@
 import type { LogFeed } from '../../follow/feed.ts'
 import type { Random } from '../../runtime/clock.ts'
 
+/** Whom an answer is for. */
+export interface TypingReader {
+  /** In the token of the client; undefined: it has none, or one that means nothing here. */
+  readonly counter: number | undefined
+  /** Rooms that he was in at the time of that token and has been in ever since. */
+  readonly steady: Iterable<string>
+  /** Rooms that he is told as if for the first time. */
+  readonly fresh: Iterable<string>
+  /** Whether the client may know these all the same: from an earlier time in them, or by a token that means nothing here. */
+  readonly mayKnow: boolean
+}
+
+export interface TypingNews {
+  /** Who types in the rooms of which there is something to tell. */
+  readonly rooms: ReadonlyMap<string, readonly string[]>
+  /** For the token of a client that has been told this. */
+  readonly counter: number
+}
+
 export class TypingChanges {
   readonly #start: number
   #now: number
   readonly #changedAt = new Map<string, number>()
-  readonly #typing = new Set<string>()
 
   constructor(random: Random) {
     this.#start = Math.floor(random.fraction() * 2 ** 40)
     this.#now = this.#start
   }
 
-  changed(roomId: string, userIds: readonly string[]): void {
+  changed(roomId: string): void {
     this.#now++
     this.#changedAt.set(roomId, this.#now)
-    this.#note(roomId, userIds)
   }
 
-  /** The rooms of which there is something to tell to a client with this counter (undefined: none yet), and who types there. */
-  since(
-    feed: LogFeed,
-    counter: number | undefined,
-    roomIds: Iterable<string>,
-  ): Map<string, readonly string[]> {
-    const typing = new Map<string, readonly string[]>()
+  /** What there is to tell at this moment. What changes after it is told by the counter that comes with it. */
+  since(feed: LogFeed, { counter, fresh, mayKnow, steady }: TypingReader): TypingNews {
+    const rooms = new Map<string, readonly string[]>()
     const told = counter === undefined ? undefined : Math.floor(counter / 2)
     const isOurs = told !== undefined && told >= this.#start && told <= this.#now
-    if (isOurs && told === this.#now) return typing
     const wasTyping = counter !== undefined && counter % 2 === 1
-    for (const roomId of roomIds) {
+    const isUnchanged = isOurs && told === this.#now
+    let isTyping = isUnchanged && wasTyping
+    const look = (roomId: string, tells: (userIds: readonly string[]) => boolean): void => {
       const { userIds } = feed.typing(roomId)
-      const tell = isOurs ? (this.#changedAt.get(roomId) ?? 0) > told : userIds.length > 0 || wasTyping
-      this.#note(roomId, userIds)
-      if (tell) typing.set(roomId, userIds)
+      isTyping ||= userIds.length > 0
+      if (tells(userIds)) rooms.set(roomId, userIds)
     }
-    return typing
-  }
-
-  /** How far typing has come. What changes after this call may be told once more than needed, and is never left out. */
-  get reached(): number {
-    return this.#now
-  }
-
-  /** The counter for a token with which everything has been told that was `reached`. */
-  counter(reached: number): number {
-    return reached * 2 + (this.#typing.size > 0 ? 1 : 0)
-  }
-
-  #note(roomId: string, userIds: readonly string[]): void {
-    if (userIds.length > 0) this.#typing.add(roomId)
-    else this.#typing.delete(roomId)
+    for (const roomId of fresh) look(roomId, (userIds) => userIds.length > 0 || mayKnow)
+    for (const roomId of isUnchanged ? [] : steady)
+      look(roomId, (userIds) =>
+        isOurs ? (this.#changedAt.get(roomId) ?? 0) > told : userIds.length > 0 || wasTyping,
+      )
+    return { rooms, counter: this.#now * 2 + (isTyping ? 1 : 0) }
   }
 }
