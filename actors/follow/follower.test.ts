@@ -22,17 +22,17 @@ test('nothing is proven by a hold on a shard from before the database lost commi
   let row = { incarnation: 1, head: 20 }
   await using feed = feedOver(clock, () => Promise.resolve([row]))
   await feed.poll()
-  feed.claimed(0, 3, 20)
+  feed.claimed(0, { epoch: 3, head: 20 }, new Map())
   assert.equal(feed.provenTo(0), 20)
   const broken: number[] = []
   feed.onBroken((shard) => broken.push(shard))
   row = { incarnation: 2, head: 17 }
   await feed.readHeads()
   assert.deepEqual([feed.provenTo(0), broken], [undefined, [0]])
-  feed.claimed(0, 4, 20)
+  feed.claimed(0, { epoch: 4, head: 20 }, new Map())
   assert.equal(feed.provenTo(0), undefined, 'a claim that was answered late')
   feed.lost(0)
-  feed.claimed(0, 1_000_004, 17)
+  feed.claimed(0, { epoch: 1_000_004, head: 17 }, new Map())
   assert.equal(feed.provenTo(0), 17)
 })
 

@@ -14,7 +14,7 @@ import type { EphemeralEvent } from '../runtime/contract.ts'
 import { Chain } from './chain.ts'
 import { reportFollow } from './events.ts'
 import type { LogFeed } from './feed.ts'
-import type { LocalFollower } from './leader.ts'
+import type { LocalFollower, TypingInRooms } from './leader.ts'
 import { Rings } from './rings.ts'
 import { FollowRequests } from './requests.ts'
 import type { ChainMessage, FollowReply } from './wire.ts'
@@ -48,6 +48,8 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
   readonly #entriesListeners = new Set<EntriesListener>()
   readonly #ephemeralListeners = new Set<(event: EphemeralEvent) => void>()
   readonly #brokenListeners = new Set<(shard: number) => void>()
+  /** Of the shards of this host. */
+  readonly #typingHere = new Map<number, TypingInRooms>()
   readonly #seenHeads: number[]
   #subscriptions: BusSubscription[] = []
   #hostId: string | undefined
@@ -111,8 +113,9 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     if (!this.#rings.follow(roomId, shard)) return
     const ring = this.#rings.get(roomId)
     const chain = this.#chain(shard)
-    if (ring !== undefined && chain.state === 'local') this.#rings.establish(ring, chain.proven ?? 0)
-    else this.#requests.ask(shard)
+    if (ring === undefined || chain.state !== 'local') return this.#requests.ask(shard)
+    this.#rings.establish(ring, chain.proven ?? 0)
+    ring.typing = { version: 1, userIds: this.#typingHere.get(shard)?.get(roomId) ?? [] }
   }
 
   unfollow(roomId: string, _shard: number): void {
@@ -177,7 +180,12 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     }
   }
 
-  claimed(shard: number, epoch: number, head: number): void {
+  claimed(
+    shard: number,
+    { epoch, head }: { readonly epoch: number; readonly head: number },
+    typing: TypingInRooms,
+  ): void {
+    this.#typingHere.set(shard, typing)
     const chain = this.#chain(shard)
     if (chain.state !== 'unknown') this.#break(shard, 'claimed by this host')
     chain.enterLocal(epoch, head)
@@ -200,6 +208,7 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   lost(shard: number): void {
     this.#requests.disownUserShard(shard)
+    this.#typingHere.delete(shard)
     if (this.#chain(shard).state === 'local') this.#break(shard, 'given up by this host')
     this.#requests.ask(shard)
   }
@@ -235,8 +244,14 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   #onMessage(message: BusMessage): void {
     const read = readHostMessage(message)
-    if (read?.kind === 'ephemeral') this.ephemeral(read.event)
+    // Of a room of this host only an owner of before still speaks, and nobody would ever say that it is so no more.
+    if (read?.kind === 'ephemeral' && !this.#owns(read.event.roomId)) this.ephemeral(read.event)
     if (read?.kind === 'entries') this.receive(read.message)
+  }
+
+  #owns(roomId: string): boolean {
+    const ring = this.#rings.get(roomId)
+    return ring !== undefined && this.#chain(ring.shard).state === 'local'
   }
 
   /** Takes a message of a shard's owner. */

@@ -24,10 +24,14 @@ import { entriesMessage, ephemeralMessage, followReply, readFollowRequest } from
 /** What the runtime tells of the shards that this host owns (`runtime/feed-hooks.ts`). */
 export type FollowHooks = Pick<FeedHooks, 'onCommitted' | 'onShard' | 'onEphemeral' | 'onHost'>
 
+/** Room → who types there. */
+export type TypingInRooms = ReadonlyMap<string, readonly string[]>
+
 /** The feed of this very host. */
 export interface LocalFollower {
   host(hostId: string): void
-  claimed(shard: number, epoch: number, head: number): void
+  /** `typing` is kept up to date: who types in the rooms of the shard, where somebody does. */
+  claimed(shard: number, at: { epoch: number; head: number }, typing: TypingInRooms): void
   lost(shard: number): void
   committed(batch: CommittedBatch): void
   ephemeral(event: EphemeralEvent): void
@@ -117,8 +121,9 @@ export class FollowLeader implements AsyncDisposable {
     )
     // A bus that is away refuses: then nobody follows from elsewhere until the shard is claimed again, and all of them poll.
     subscription.catch((error: unknown) => reportFollow({ what: 'serve-failed', shard, error }))
-    this.#shards.set(shard, { epoch, head, followers: new Map(), typing: new Map(), subscription })
-    this.#options.local.claimed(shard, epoch, head)
+    const typing = new Map<string, readonly string[]>()
+    this.#shards.set(shard, { epoch, head, followers: new Map(), typing, subscription })
+    this.#options.local.claimed(shard, { epoch, head }, typing)
     await Promise.allSettled([subscription])
   }
 

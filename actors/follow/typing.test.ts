@@ -5,9 +5,11 @@ import { test } from 'node:test'
 
 import { ManualClock, seededRandom } from '#test/support/manual-clock.ts'
 import { MemoryBus } from '../bus/memory.ts'
+import { hostSubject } from '../bus/subjects.ts'
 import { FeedHooks } from '../runtime/feed-hooks.ts'
 import { HostFeed } from './follower.ts'
 import { FollowLeader } from './leader.ts'
+import { ephemeralMessage } from './wire.ts'
 
 const shard = 3
 const roomId = '!room:test.local'
@@ -24,7 +26,7 @@ function world() {
   const other = new HostFeed({ ...common, random: seededRandom(2) })
   hooks.host('1')
   other.host('2')
-  return { clock, hooks, owner, leader, other }
+  return { bus, clock, hooks, owner, leader, other }
 }
 
 test('who was typing when the owner changed is not typing for ever', async () => {
@@ -57,5 +59,28 @@ test('who types is told to a host that begins to follow, and to nobody twice', a
   other.follow(roomId, shard)
   await clock.advance(45_000)
   assert.deepEqual(told, [[ann]])
+  await leader[Symbol.asyncDispose]()
+})
+
+test('who types is told to the feed of the owner that begins to follow, too', async () => {
+  const { hooks, owner, leader } = world()
+  await hooks.shard({ what: 'claimed', shard, epoch: 1, head: 0 })
+  hooks.ephemeral(shard, { type: 'm.typing', roomId, userIds: [ann] })
+  owner.follow(roomId, shard)
+  assert.deepEqual(owner.typing(roomId).userIds, [ann])
+  owner.unfollow(roomId, shard)
+  hooks.ephemeral(shard, { type: 'm.typing', roomId, userIds: [] })
+  owner.follow(roomId, shard)
+  assert.deepEqual(owner.typing(roomId).userIds, [])
+  await leader[Symbol.asyncDispose]()
+})
+
+test('what the owner before said of typing and comes late is not believed by the owner', async () => {
+  const { bus, clock, hooks, owner, leader } = world()
+  owner.follow(roomId, shard)
+  await hooks.shard({ what: 'claimed', shard, epoch: 2, head: 0 })
+  bus.publish(hostSubject('1'), ephemeralMessage({ type: 'm.typing', roomId, userIds: [ann] }))
+  await clock.advance(45_000)
+  assert.deepEqual(owner.typing(roomId).userIds, [])
   await leader[Symbol.asyncDispose]()
 })
