@@ -58,6 +58,8 @@ export class TypingUsers {
   }
 
   #start({ userId }: SetTyping, timeoutMs: number): void {
+    // The activation may have ended while the room was asked who is in it, and then nobody would ever end this.
+    if (this.#context.signal.aborted) return
     const before = this.#timers.get(userId)
     if (before === undefined && this.#timers.size >= maxTypers) return
     before?.cancel()
