@@ -5,6 +5,7 @@ import { checkAnswers, checkFollowing } from './check-answers.ts'
 import type { LogRecord, Row } from './model/tables.ts'
 import type { Asked } from './people.ts'
 import { eventsOf, membershipOf, stateOf, unreadOf, type LoggedEvent } from './truth.ts'
+import { nobodyTypes } from './typing.ts'
 import type { World } from './world.ts'
 
 const announcementsMax = 28
@@ -29,6 +30,7 @@ export async function checkAll(world: World): Promise<void> {
     accountDataRight,
     announcedSeldom,
     sessionsFollowed,
+    nobodyTypes,
   ]
   for (const rule of safety) rule(world)
   checkAnswers(world)

@@ -6,6 +6,7 @@
 import type { JsonObject } from '#protocol/json/types.ts'
 import { parseSyncToken, type SyncToken } from '#protocol/tokens/sync-token.ts'
 import { eventsOf, membershipChanges, membershipOf, staleMs, type LoggedEvent } from './truth.ts'
+import { checkTyping } from './typing.ts'
 import type { World } from './world.ts'
 
 /** The parts of a response that the client looks at. */
@@ -33,9 +34,13 @@ interface JoinedRoom {
   readonly timeline: { readonly events: readonly ClientEvent[]; readonly limited?: boolean }
   readonly state?: { readonly events: readonly ClientEvent[] }
   readonly state_after?: { readonly events: readonly ClientEvent[] }
-  readonly ephemeral?: { readonly events: readonly { readonly type: string; readonly content: Receipts }[] }
+  readonly ephemeral?: { readonly events: readonly EphemeralEvent[] }
   readonly unread_notifications?: { readonly notification_count?: number }
 }
+
+type EphemeralEvent =
+  | { readonly type: 'm.receipt'; readonly content: Receipts }
+  | { readonly type: 'm.typing'; readonly content: { readonly user_ids: readonly string[] } }
 
 type Receipts = Readonly<Record<string, { readonly 'm.read'?: Readonly<Record<string, unknown>> }>>
 
@@ -61,6 +66,8 @@ export class Device {
   readonly inbox = new Set<number>()
   readonly #recent = new Set<number>()
   readonly accountData = new Map<string, JsonObject>()
+  /** Who types in a room as it was told last. It is not forgotten by itself: not with the room, nor when the room is told anew. */
+  readonly typing = new Map<string, readonly string[]>()
   /** Whose devices it has been told to look at again, with the times. */
   readonly changedDevices: { readonly userId: string; readonly atMs: number }[] = []
   /** When it was told for the first time, and thus what it will be told changes of. */
@@ -234,12 +241,19 @@ export class Device {
       this.#checkCommitted(roomId, event, log)
       if (event.state_key !== undefined) room.state.set(`${event.type} ${event.state_key}`, event.event_id)
     }
-    for (const { content, type } of update.ephemeral?.events ?? []) {
-      if (type !== 'm.receipt') continue
-      for (const [eventId, kinds] of Object.entries(content))
-        for (const userId of Object.keys(kinds['m.read'] ?? {})) readUpTo(room, log, { userId, eventId })
+    for (const event of update.ephemeral?.events ?? []) {
+      if (event.type === 'm.typing') this.#foldTyping(roomId, event.content.user_ids)
+      else
+        for (const [eventId, kinds] of Object.entries(event.content))
+          for (const userId of Object.keys(kinds['m.read'] ?? {})) readUpTo(room, log, { userId, eventId })
     }
     room.unread = update.unread_notifications?.notification_count ?? room.unread
+  }
+
+  #foldTyping(roomId: string, userIds: readonly string[]): void {
+    this.#world.trace(() => `${this.name} is told that ${userIds.join() || 'nobody'} types in ${roomId}`)
+    checkTyping(this.#world, { who: this.name, roomId, userIds })
+    this.typing.set(roomId, userIds)
   }
 
   #checkTimeline(told: {

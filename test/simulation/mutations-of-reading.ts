@@ -77,7 +77,71 @@ export const following: readonly Mutation[] = [
   },
 ]
 
+const typing: readonly Mutation[] = [
+  {
+    name: 'a token does not say that its client was left with somebody typing',
+    sentence: 'Typing is memory only: another start means that the present state is told once.',
+    file: 'actors/user/sync/typing.ts',
+    find: '(isTyping ? 1 : 0)',
+    replace: '(isTyping ? 0 : 0)',
+  },
+  {
+    name: 'a client that may know a room is not told that nobody types there',
+    sentence: 'Typing is memory only: another start means that the present state is told once.',
+    file: 'actors/user/sync/answer.ts',
+    find: 'mayKnow: plan.since !== undefined',
+    replace: 'mayKnow: false',
+  },
+  {
+    name: 'who types is not taken from the owner when the chain broke',
+    sentence: 'A broken chain or a new epoch follows again.',
+    file: 'actors/follow/follower.ts',
+    find: '    this.#takeTyping(shard, asked, reply.typing)\n',
+    replace: '',
+  },
+  {
+    name: 'who typed under the owner before goes on typing for the new one',
+    sentence: 'Typing is memory only.',
+    file: 'actors/follow/follower.ts',
+    find: "      if (ring.typing.userIds.length > 0)\n        this.ephemeral({ roomId: ring.roomId, type: 'm.typing', userIds: [] })\n",
+    replace: '',
+  },
+  {
+    name: 'a feed of the owner begins to follow with nobody typing',
+    sentence: 'In one process all of this is a function call.',
+    file: 'actors/follow/follower.ts',
+    find: '    ring.typing = { version: 1, userIds: this.#typingHere.get(shard)?.get(roomId) ?? [] }\n',
+    replace: '',
+  },
+  {
+    name: 'an owner believes what the one before says of typing',
+    sentence: 'Typing is memory only.',
+    file: 'actors/follow/follower.ts',
+    find: ' && !this.#owns(read.event.roomId)',
+    replace: '',
+    test: 'actors/follow/typing.test.ts',
+    because: because.rare,
+  },
+  {
+    name: 'the typing of an activation does not end with it',
+    sentence: 'Typing is memory only.',
+    file: 'actors/room/room.ts',
+    find: "    context.signal.addEventListener('abort', () => this.#typing.stopAll(), { once: true })\n",
+    replace: '',
+  },
+  {
+    name: 'somebody begins to type in an activation that has ended',
+    sentence: 'Typing is memory only.',
+    file: 'actors/room/typing.ts',
+    find: '    if (this.#context.signal.aborted) return\n',
+    replace: '',
+    test: 'actors/room/typing.test.ts',
+    because: because.rare,
+  },
+]
+
 export const syncing: readonly Mutation[] = [
+  ...typing,
   {
     name: 'a token of another version is an error',
     sentence: 'An unknown version or incarnation gives a fresh limited state, never an error loop.',
@@ -248,8 +312,6 @@ export const syncing: readonly Mutation[] = [
     file: 'actors/user/sync/typing.ts',
     find: 'told >= this.#start && told <= this.#now',
     replace: 'told <= this.#now + 2 ** 41',
-    test: 'actors/user/sync/typing.test.ts',
-    because: 'typing is kept in memory only, and is not in the simulation',
   },
   {
     name: 'a token above the heads in memory is foreign at once',

@@ -35,6 +35,7 @@ export interface Asked {
     | 'receipt'
     | 'login'
     | 'logout'
+    | 'typing'
   readonly userId: UserId
   readonly roomId: RoomId | undefined
   readonly invokedMs: number
@@ -44,7 +45,7 @@ export interface Asked {
   outcome: Outcome
   /** Ids of the events that it was answered with. */
   readonly eventIds: string[]
-  /** Names the effect: a transaction, a message's number, the value set. */
+  /** Names the effect: a transaction, a message's number, the value set, the milliseconds for which somebody types. */
   readonly key: string
 }
 
@@ -117,7 +118,7 @@ export class People {
       case 'invitation':
         return this.#invitation(userId)
       case 'typing':
-        return
+        return this.type(userId, this.#world.roomOf(action.room), action.ms)
       case 'forget':
         return this.#forget(userId, action.room)
       case 'session': {
@@ -332,6 +333,12 @@ export class People {
     await this.#membership(userId, { roomId, action: 'join', target: userId })
   }
 
+  /** Leaves a room that anybody may enter, and comes back. */
+  async comeBack(userId: UserId, roomId: RoomId): Promise<void> {
+    await this.#membership(userId, { roomId, action: 'leave', target: userId })
+    await this.#membership(userId, { roomId, action: 'join', target: userId })
+  }
+
   async #receipt(userId: UserId, room: number): Promise<void> {
     const roomId = this.#world.roomOf(room)
     const { tables } = this.#world.server
@@ -344,6 +351,15 @@ export class People {
     const asked = this.#begin('receipt', { userId, roomId, key: eventId })
     await this.#insist(asked, attempts, async () => {
       await this.#world.request((ask) => ask.ask('room', roomId, 'receipt', body, { timeoutMs: 5000 }))
+    })
+  }
+
+  /** Says for how long he types, or that he has ended. */
+  async type(userId: UserId, roomId: RoomId, ms: number): Promise<void> {
+    const body = { userId, typing: ms > 0, timeoutMs: ms }
+    const asked = this.#begin('typing', { userId, roomId, key: String(ms) })
+    await this.#insist(asked, attempts, async () => {
+      await this.#world.request((ask) => ask.ask('room', roomId, 'typing', body, { timeoutMs: 5000 }))
     })
   }
 

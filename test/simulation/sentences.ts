@@ -223,7 +223,11 @@ const following: readonly Sentence[] = [
   {
     section: 4,
     text: "A broken chain or a new epoch empties the shard's rings and follows again; …",
-    faults: ['a new epoch does not break the chain', 'rings keep what they had when the chain broke'],
+    faults: [
+      'a new epoch does not break the chain',
+      'rings keep what they had when the chain broke',
+      'who types is not taken from the owner when the chain broke',
+    ],
   },
   {
     section: 4,
@@ -280,8 +284,16 @@ const syncing: readonly Sentence[] = [
   },
   {
     section: 4,
-    text: "A small counter of the user's activation (random start, compared for equality only) for typing and presence, which are memory only.",
-    faults: ['typing of another activation passes for that of this one'],
+    text: "A small counter of the user's activation (random start, compared for equality only) for typing and presence, which are memory only: another start means that the present state is told once.",
+    faults: [
+      'typing of another activation passes for that of this one',
+      'a token does not say that its client was left with somebody typing',
+      'a client that may know a room is not told that nobody types there',
+      'who typed under the owner before goes on typing for the new one',
+      'an owner believes what the one before says of typing',
+      'the typing of an activation does not end with it',
+      'somebody begins to type in an activation that has ended',
+    ],
   },
   {
     section: 4,

@@ -27,6 +27,7 @@ import { isAction, personCount, roomCount, type Script } from './script.ts'
 import { passwordHash } from './session.ts'
 import { goodServer, Server } from './server.ts'
 import { LostEvents, staleMs } from './truth.ts'
+import { typeInPeace, untilNobodyTypes } from './typing.ts'
 import { watch } from './watch.ts'
 
 /** A rule that did not hold. */
@@ -48,6 +49,8 @@ const recoveryMs = 14_000
 const calmMs = 1500
 /** Of runs in which the bus falls silent in the end. */
 const silences = 0.25
+/** Of runs in which people type when everything has come to rest. */
+const typings = 0.25
 /** Two polls of all heads, and what is looked for after each. */
 const pollMs = 8000
 /** How often an answer gets lost, a client asks once more to be sure, or shows a token of another version. */
@@ -85,6 +88,7 @@ export class World implements Surroundings {
   readonly #users: UserId[]
   #started = 0
   #isCalm = true
+  #peaceMs = 0
 
   constructor(seed: number, script: Script, options: { traced?: boolean } = {}) {
     this.random = randomOf(seed, 1)
@@ -120,6 +124,8 @@ export class World implements Surroundings {
     this.#heal()
     await this.#recover()
     await this.#until(Promise.all(acting), 40_000, 'what people asked')
+    await untilNobodyTypes(this)
+    await this.#typeInPeace()
     await this.#silence()
     const epochs = this.server.tables.shards.map(({ epoch }) => epoch)
     await this.#until(this.people.settled(), 20_000, 'what was asked beside')
@@ -334,6 +340,7 @@ export class World implements Surroundings {
   #heal(): void {
     this.trace(() => 'peace')
     this.#isCalm = true
+    this.#peaceMs = this.kernel.nowMs
     this.network.faults = goodBus
     this.server.faults = goodServer
     this.#nemesis.heal()
@@ -385,6 +392,13 @@ export class World implements Surroundings {
           'balance',
           `shard ${shard} has changed hands without a reason: ${epochs[shard]} to ${epoch}`,
         )
+  }
+
+  /** It is tried in every fourth run, for it takes time: until nothing of before is on its way any more, for whoever sends something types no more. */
+  async #typeInPeace(): Promise<void> {
+    if (this.random.fraction() > typings) return
+    await this.kernel.advance(Math.max(0, this.#peaceMs + recoveryMs - this.kernel.nowMs))
+    await this.#until(typeInPeace(this), 20_000, 'typing')
   }
 
   /**
