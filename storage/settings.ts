@@ -7,7 +7,7 @@ export class UnsafeSettings extends Error {
   override readonly name = 'UnsafeSettings'
 }
 
-interface Settings {
+export interface Settings {
   readonly version: number
   readonly fsync: string
   readonly synchronousCommit: string

@@ -9,6 +9,8 @@ import type { SweepPace } from '#actors/sweep/log-sweep.ts'
 import { composeActors } from '#gateway/compose-actors.ts'
 import { composeSessions, type Sessions } from '#gateway/compose-sessions.ts'
 import type { ServerName } from '#protocol/ids/server-name.ts'
+import type { Database } from '#storage/pool.ts'
+import { checkSettings } from '#storage/settings.ts'
 import { openModelDatabase } from './database.ts'
 import type { Process } from './kernel.ts'
 import type { Network } from './network.ts'
@@ -47,7 +49,7 @@ export async function startHost(process: Process, around: Surroundings): Promise
   const { clock, random } = process
   const bus = network.connect(process)
   const stack = new AsyncDisposableStack()
-  const database = openModelDatabase(server, process)
+  const database = await openDatabase(server, process)
   const hooks = new FeedHooks()
   const { host } = await composeActors(stack, {
     database,
@@ -87,7 +89,7 @@ export async function startHost(process: Process, around: Surroundings): Promise
 export async function startGateway(process: Process, around: Surroundings): Promise<Entrance> {
   const { network, server, shardCount } = around
   const { clock, random } = process
-  const database = openModelDatabase(server, process)
+  const database = await openDatabase(server, process)
   const client = await openActorClient({
     bus: network.connect(process),
     clock,
@@ -98,4 +100,11 @@ export async function startGateway(process: Process, around: Surroundings): Prom
   const { reads } = database
   const sessions = await composeSessions(new AsyncDisposableStack(), { reads, clock, hooks: new FeedHooks() })
   return { process, ask: client.asker, sessions }
+}
+
+/** As `openDatabase` of `storage/pool.ts`: nothing is entrusted to a server that would lose it. */
+async function openDatabase(server: Server, process: Process): Promise<Database> {
+  const database = openModelDatabase(server, process)
+  await checkSettings(database.control)
+  return database
 }

@@ -105,6 +105,8 @@ const typing: readonly Mutation[] = [
     file: 'actors/follow/follower.ts',
     find: "      if (ring.typing.userIds.length > 0)\n        this.ephemeral({ roomId: ring.roomId, type: 'm.typing', userIds: [] })\n",
     replace: '',
+    test: 'actors/follow/typing.test.ts',
+    because: because.rare,
   },
   {
     name: 'a feed of the owner begins to follow with nobody typing',
@@ -240,6 +242,8 @@ export const syncing: readonly Mutation[] = [
     file: 'actors/user/sync/carried.ts',
     find: 'if (after !== undefined && heads.incarnation !== this.#incarnation)',
     replace: 'if (after === null)',
+    test: 'actors/user/sync/carried.test.ts',
+    because: because.guarded,
   },
   {
     name: 'a component of a token decreases',

@@ -416,8 +416,6 @@ const commits: readonly Mutation[] = [
     file: 'storage/settings.ts',
     find: "if (settings.synchronousCommit === 'off') {",
     replace: "if (settings.synchronousCommit === 'never') {",
-    test: 'storage/database.test.ts',
-    because: 'the start of a process is not in the simulation',
   },
   {
     name: 'what a user actor remembers of a room decides whether he may forget it',

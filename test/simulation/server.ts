@@ -6,6 +6,7 @@
 import type { CommitArguments } from '#storage/commit-arguments.ts'
 import { leaseMs } from '#storage/cluster/leases.ts'
 import type { CommitFailure } from '#storage/commit.ts'
+import type { Settings } from '#storage/settings.ts'
 import { epochMs, type Kernel, type Process } from './kernel.ts'
 import { LeaseHistory, type Use } from './lease-history.ts'
 import { commitBehindFence, ContentError, fencedShards, type Answer } from './model/commit-group.ts'
@@ -43,6 +44,16 @@ const freshMs = 1500
 /** So long after a start nobody is dead only because he holds no session. */
 const graceMs = 5000
 
+export const safeSettings: Settings = {
+  version: 180_000,
+  fsync: 'on',
+  synchronousCommit: 'on',
+  encoding: 'UTF8',
+  inRecovery: false,
+}
+/** Of a server that answers before it has written, so many changes are not written when it stops. */
+const unwritten = 20
+
 /** Something that changed the tables. */
 type Change = (tables: Tables) => unknown
 
@@ -62,6 +73,7 @@ export interface Commit {
 
 export class Server {
   faults: ServerFaults = goodServer
+  settings = safeSettings
   readonly kernel: Kernel
   /** Processes that do not reach the server. */
   readonly cutOff = new Set<Process>()
@@ -126,7 +138,8 @@ export class Server {
   /** Stops: every connection breaks. */
   stop(): void {
     this.#isDown = true
-    this.#endConnections()
+    if (this.settings.synchronousCommit === 'off') this.goBack(unwritten)
+    else this.#endConnections()
   }
 
   start(): void {

@@ -6,6 +6,7 @@ import { shardOf } from '#actors/runtime/shards.ts'
 import { MatrixError } from '#protocol/errors.ts'
 import type { RoomId } from '#protocol/ids/room-id.ts'
 import { parseUserId, type UserId } from '#protocol/ids/user-id.ts'
+import { UnsafeSettings } from '#storage/settings.ts'
 import { createRequest } from '#test/support/room-builder.ts'
 import { type SweepPace, usualPace } from '#actors/sweep/log-sweep.ts'
 import { checkAll } from './checks.ts'
@@ -25,7 +26,7 @@ import { randomOf } from './random.ts'
 import { People, refusalOf } from './people.ts'
 import { isAction, personCount, roomCount, type Script } from './script.ts'
 import { passwordHash } from './session.ts'
-import { goodServer, Server } from './server.ts'
+import { goodServer, safeSettings, Server } from './server.ts'
 import { LostEvents, staleMs } from './truth.ts'
 import { typeInPeace, untilNobodyTypes } from './typing.ts'
 import { watch } from './watch.ts'
@@ -53,6 +54,10 @@ const silences = 0.25
 const typings = 0.25
 /** Two polls of all heads, and what is looked for after each. */
 const pollMs = 8000
+/** Of runs whose server is set up so that it answers before it has written. */
+const carelessness = 0.03
+/** Such a server, where somebody trusts it, is stopped then. Milliseconds. */
+const restartedMs = 5000
 /** How often an answer gets lost, a client asks once more to be sure, or shows a token of another version. */
 const losses = { answer: 0.05, trust: 0.15, version: 0.02 }
 /** Between two attempts of a last sync. */
@@ -99,6 +104,8 @@ export class World implements Surroundings {
     this.#script = script
     this.committers = script.committers
     this.sweepPace = drawPace(randomOf(seed, 2))
+    if (randomOf(seed, 3).fraction() < carelessness)
+      this.server.settings = { ...safeSettings, synchronousCommit: 'off' }
     this.#nemesis = new Nemesis(this)
     this.#isTraced = options.traced ?? false
     this.#users = Array.from({ length: personCount }, (_, i) => parseUserId(`@u${i}:${serverName}`))
@@ -115,6 +122,8 @@ export class World implements Surroundings {
     const running = this.devices.map((device) => device.run())
     const acting: Promise<void>[] = []
     const startMs = this.kernel.nowMs
+    if (this.server.settings !== safeSettings)
+      this.kernel.after(restartedMs, () => this.#nemesis.strike({ kind: 'databaseRestart', ms: 500 }))
     for (const step of this.#script.steps) {
       await this.kernel.advance(Math.max(0, startMs + step.atMs - this.kernel.nowMs))
       if (isAction(step)) acting.push(this.people.act(step))
@@ -137,6 +146,13 @@ export class World implements Surroundings {
     return this.findings
   }
 
+  /** A start has failed: whoever runs the server reads why. */
+  #notStarted(process: Process, error: unknown): void {
+    this.trace(() => `${process.name} did not start: ${String(error)}`)
+    process.kill()
+    if (error instanceof UnsafeSettings) this.server.settings = safeSettings
+  }
+
   /** Starts another host. A start that fails is tried again, as a supervisor does. */
   async startHost(): Promise<void> {
     for (;;) {
@@ -149,8 +165,7 @@ export class World implements Surroundings {
         this.trace(() => `${process.name} serves as ${host.host.hostId}`)
         return
       } catch (error) {
-        this.trace(() => `${process.name} did not start: ${String(error)}`)
-        process.kill()
+        this.#notStarted(process, error)
         await this.sleep(300)
       }
     }
@@ -166,8 +181,7 @@ export class World implements Surroundings {
         process.onDeath(() => remove(this.gateways, gateway))
         return
       } catch (error) {
-        this.trace(() => `${process.name} did not start: ${String(error)}`)
-        process.kill()
+        this.#notStarted(process, error)
         await this.sleep(300)
       }
     }
