@@ -159,9 +159,8 @@ export class Server {
 
   /** Goes on as another server that has not got the last changes. */
   failOver(lostChanges: number): void {
-    const timeline = this.tables.timeline + 1
+    this.#serverTimeline = this.tables.timeline + 1
     this.goBack(lostChanges)
-    this.#serverTimeline = timeline
   }
 
   /** Goes on as it was before the last changes, and nothing shows it. */
@@ -172,6 +171,7 @@ export class Server {
     this.#changes = this.#changes.slice(0, kept)
     this.tables = new Tables(this.#shardCount)
     for (const change of this.#changes) change(this.tables)
+    this.#wentBackIn = this.tables.incarnation
     const isKept = (commit: Commit): boolean => commit.change < kept
     this.lost.push(...this.commits.filter((commit) => !isKept(commit)))
     this.commits.splice(0, this.commits.length, ...this.commits.filter(isKept))
@@ -184,6 +184,12 @@ export class Server {
     this.#onChange.add(listener)
     return () => this.#onChange.delete(listener)
   }
+
+  /** Whether nobody has noticed yet that the server went back last. */
+  get isLossUnnoticed(): boolean {
+    return this.tables.incarnation === this.#wentBackIn
+  }
+  #wentBackIn = -1
 
   /** The timeline that the server is on; the tables say which was seen last. */
   get serverTimeline(): number {

@@ -232,10 +232,9 @@ class ShownSession implements Disposable {
     const { tables } = server
     const isThere = tables.get('access_token', this.tokenHash) !== undefined
     if (isThere) this.#lastThere = server.changeCount
-    const isUnnoticed = tables.timeline !== server.serverTimeline
     const mayCount = this.#believable.value || this.#lastThere > server.changeCount
     this.#there.note(isThere, kernel.nowMs)
-    this.#believable.note(isThere || (isUnnoticed && mayCount), kernel.nowMs)
+    this.#believable.note(isThere || (server.isLossUnnoticed && mayCount), kernel.nowMs)
   }
 
   #found(process: Process, what: string): void {
