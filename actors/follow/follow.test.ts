@@ -174,7 +174,7 @@ describe('the wire', () => {
   it('carries requests and replies, and refuses what is none', () => {
     const request = { hostId: '17', chain: 4, number: 2, rooms: ['!a:x'], userShards: [1, 2] }
     assert.deepEqual(readFollowRequest(followRequest(request)), request)
-    const reply = { epoch: 3, from: 9, resumed: false, typing: { '!a:x': ['@u:x'] } }
+    const reply = { epoch: 3, from: 9, resumed: false, typing: { '!a:x': ['@u:x'] }, typed: 5 }
     assert.deepEqual(readFollowReply(followReply(reply)), reply)
     assert.equal(readFollowRequest({ head: { kind: 'other' } }), undefined)
     assert.equal(readFollowReply({ head: null }), undefined)

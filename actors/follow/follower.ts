@@ -17,7 +17,7 @@ import type { LogFeed } from './feed.ts'
 import type { LocalFollower, TypingInRooms } from './leader.ts'
 import { Rings } from './rings.ts'
 import { FollowRequests } from './requests.ts'
-import type { ChainMessage, FollowReply } from './wire.ts'
+import { type ChainMessage, type FollowReply, isSaidBefore, type TypingMoment } from './wire.ts'
 import { readHostMessage } from './wire.ts'
 
 export interface HostFeedOptions {
@@ -244,14 +244,17 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
 
   #onMessage(message: BusMessage): void {
     const read = readHostMessage(message)
-    // Of a room of this host only an owner of before still speaks, and nobody would ever say that it is so no more.
-    if (read?.kind === 'ephemeral' && !this.#owns(read.event.roomId)) this.ephemeral(read.event)
+    if (read?.kind === 'ephemeral') this.#onEphemeral(read.event, read.at)
     if (read?.kind === 'entries') this.receive(read.message)
   }
 
-  #owns(roomId: string): boolean {
-    const ring = this.#rings.get(roomId)
-    return ring !== undefined && this.#chain(ring.shard).state === 'local'
+  #onEphemeral(event: EphemeralEvent, at: TypingMoment | undefined): void {
+    const ring = this.#rings.get(event.roomId)
+    // Of a room of this host only an owner of before still speaks, and nobody would ever say that it is so no more.
+    if (ring === undefined || this.#chain(ring.shard).state === 'local') return
+    if (isSaidBefore(at, ring.typingSaidAt)) return
+    ring.typingSaidAt = at
+    this.ephemeral(event)
   }
 
   /** Takes a message of a shard's owner. */
@@ -279,17 +282,20 @@ export class HostFeed implements LogFeed, LocalFollower, AsyncDisposable {
     for (const ring of this.#rings.inShard(shard)) {
       if (!ring.established && asked.has(ring.roomId)) this.#rings.establish(ring, reply.from)
     }
-    this.#takeTyping(shard, asked, reply.typing)
+    this.#takeTyping(shard, asked, reply)
     if (isNew) reportFollow({ what: 'established', shard })
     for (const message of waiting) this.receive(message)
   }
 
-  /** Whom the owner does not name is not typing, whoever the owner before said was. */
-  #takeTyping(shard: number, asked: ReadonlySet<string>, typing: FollowReply['typing']): void {
-    for (const { roomId, typing: known } of this.#rings.inShard(shard)) {
+  /** Whom the owner does not name is not typing, whoever the owner before said was; what has changed since he answered may have come already. */
+  #takeTyping(shard: number, asked: ReadonlySet<string>, { epoch, typed, typing }: FollowReply): void {
+    const at = typed === undefined ? undefined : { epoch, typed }
+    for (const ring of this.#rings.inShard(shard)) {
+      const { roomId } = ring
       const userIds = typing[roomId] ?? []
-      if (!asked.has(roomId) || known.userIds.join() === userIds.join()) continue
-      this.ephemeral({ roomId, type: 'm.typing', userIds })
+      if (!asked.has(roomId) || isSaidBefore(at, ring.typingSaidAt)) continue
+      ring.typingSaidAt = at
+      if (ring.typing.userIds.join() !== userIds.join()) this.ephemeral({ roomId, type: 'm.typing', userIds })
     }
   }
 

@@ -62,6 +62,8 @@ interface LedShard {
   head: number
   readonly followers: Map<string, Follower>
   readonly typing: Map<string, readonly string[]>
+  /** How often that has changed. */
+  typed: number
   readonly subscription: Promise<BusSubscription>
 }
 
@@ -122,7 +124,7 @@ export class FollowLeader implements AsyncDisposable {
     // A bus that is away refuses: then nobody follows from elsewhere until the shard is claimed again, and all of them poll.
     subscription.catch((error: unknown) => reportFollow({ what: 'serve-failed', shard, error }))
     const typing = new Map<string, readonly string[]>()
-    this.#shards.set(shard, { epoch, head, followers: new Map(), typing, subscription })
+    this.#shards.set(shard, { epoch, head, followers: new Map(), typing, typed: 0, subscription })
     this.#options.local.claimed(shard, { epoch, head }, typing)
     await Promise.allSettled([subscription])
   }
@@ -183,9 +185,10 @@ export class FollowLeader implements AsyncDisposable {
     if (led === undefined) return
     if (event.userIds.length === 0) led.typing.delete(event.roomId)
     else led.typing.set(event.roomId, event.userIds)
+    const at = { epoch: led.epoch, typed: ++led.typed }
     for (const follower of led.followers.values()) {
       if (!follower.rooms.has(event.roomId)) continue
-      this.#options.bus.publish(hostSubject(follower.hostId), ephemeralMessage(event))
+      this.#options.bus.publish(hostSubject(follower.hostId), ephemeralMessage(event, at))
     }
   }
 
@@ -202,7 +205,8 @@ export class FollowLeader implements AsyncDisposable {
       const userIds = led.typing.get(roomId)
       return userIds === undefined ? [] : [[roomId, userIds] as const]
     })
-    return followReply({ epoch: led.epoch, from: led.head, resumed, typing: Object.fromEntries(typing) })
+    const { epoch, head, typed } = led
+    return followReply({ epoch, from: head, resumed, typing: Object.fromEntries(typing), typed })
   }
 
   #remember(led: LedShard, request: FollowRequest, to: number): void {

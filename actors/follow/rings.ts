@@ -4,6 +4,7 @@
  */
 
 import type { LogEntry } from '#storage/entry.ts'
+import type { TypingMoment } from './wire.ts'
 
 export interface RingLimits {
   readonly entriesPerRoom: number
@@ -18,6 +19,8 @@ export class RoomRing {
   /** How many want this room followed. */
   interest = 0
   typing: { readonly version: number; readonly userIds: readonly string[] } = { version: 0, userIds: [] }
+  /** When the owner elsewhere said so. */
+  typingSaidAt: TypingMoment | undefined
   /** Every row after this position is here; undefined: not established. */
   #start: number | undefined
   #entries: LogEntry[] = []

@@ -79,8 +79,42 @@ test('what the owner before said of typing and comes late is not believed by the
   const { bus, clock, hooks, owner, leader } = world()
   owner.follow(roomId, shard)
   await hooks.shard({ what: 'claimed', shard, epoch: 2, head: 0 })
-  bus.publish(hostSubject('1'), ephemeralMessage({ type: 'm.typing', roomId, userIds: [ann] }))
+  bus.publish(
+    hostSubject('1'),
+    ephemeralMessage({ type: 'm.typing', roomId, userIds: [ann] }, { epoch: 1, typed: 1 }),
+  )
   await clock.advance(45_000)
   assert.deepEqual(owner.typing(roomId).userIds, [])
+  await leader[Symbol.asyncDispose]()
+})
+
+test('an end of typing that overtakes the answer to a follow request is not taken back by it', async () => {
+  const { bus, clock, hooks, other, leader } = world()
+  await hooks.shard({ what: 'claimed', shard, epoch: 2, head: 0 })
+  hooks.ephemeral(shard, { type: 'm.typing', roomId, userIds: [ann] })
+  other.follow(roomId, shard)
+  bus.publish(
+    hostSubject('2'),
+    ephemeralMessage({ type: 'm.typing', roomId, userIds: [] }, { epoch: 2, typed: 2 }),
+  )
+  await clock.advance(100)
+  assert.deepEqual(other.typing(roomId).userIds, [])
+  hooks.ephemeral(shard, { type: 'm.typing', roomId, userIds: [] })
+  await clock.advance(45_000)
+  assert.deepEqual(other.typing(roomId).userIds, [])
+  await leader[Symbol.asyncDispose]()
+})
+
+test('what the owner before said of typing and comes late is not believed elsewhere either', async () => {
+  const { bus, clock, hooks, other, leader } = world()
+  await hooks.shard({ what: 'claimed', shard, epoch: 2, head: 0 })
+  other.follow(roomId, shard)
+  await clock.advance(100)
+  bus.publish(
+    hostSubject('2'),
+    ephemeralMessage({ type: 'm.typing', roomId, userIds: [ann] }, { epoch: 1, typed: 9 }),
+  )
+  await clock.advance(100)
+  assert.deepEqual(other.typing(roomId).userIds, [])
   await leader[Symbol.asyncDispose]()
 })

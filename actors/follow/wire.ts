@@ -29,6 +29,20 @@ export interface FollowReply {
   readonly resumed: boolean
   /** Who is typing in the rooms wanted, where somebody is. */
   readonly typing: Readonly<Record<string, readonly string[]>>
+  /** So often typing had changed in the shard under this epoch; an older version does not say. */
+  readonly typed: number | undefined
+}
+
+/** When an owner said who types: changes of typing are counted under each epoch. What comes late says what was before. */
+export interface TypingMoment {
+  readonly epoch: number
+  readonly typed: number
+}
+
+/** Whether something that may come later was said before. What does not say when is believed. */
+export function isSaidBefore(said: TypingMoment | undefined, known: TypingMoment | undefined): boolean {
+  if (said === undefined || known === undefined) return false
+  return said.epoch < known.epoch || (said.epoch === known.epoch && said.typed < known.typed)
 }
 
 /** What was committed in a shard after `prev` up to `to`, as far as the host wants it. */
@@ -43,7 +57,7 @@ export interface ChainMessage {
 
 export type HostMessage =
   | { readonly kind: 'entries'; readonly message: ChainMessage }
-  | { readonly kind: 'ephemeral'; readonly event: EphemeralEvent }
+  | { readonly kind: 'ephemeral'; readonly event: EphemeralEvent; readonly at: TypingMoment | undefined }
 
 export function followRequest(request: FollowRequest): BusMessage {
   return { head: { kind: 'follow', ...request } as unknown as JsonValue }
@@ -74,11 +88,17 @@ export function followReply(reply: FollowReply): BusMessage {
 export function readFollowReply(message: BusMessage): FollowReply | undefined {
   const { head } = message
   if (!isJsonObject(head)) return undefined
-  const { epoch, from, resumed, typing } = head
+  const { epoch, from, resumed, typing, typed } = head
   if (typeof epoch !== 'number' || typeof from !== 'number' || typeof resumed !== 'boolean') return undefined
   if (!isJsonObject(typing)) return undefined
   // The cast states what the owner, a program of ours, has put there.
-  return { epoch, from, resumed, typing: typing as unknown as Record<string, readonly string[]> }
+  return {
+    epoch,
+    from,
+    resumed,
+    typing: typing as unknown as Record<string, readonly string[]>,
+    typed: typeof typed === 'number' ? typed : undefined,
+  }
 }
 
 /** Entries travel as the body, so that the head stays small. */
@@ -90,8 +110,8 @@ export function entriesMessage(message: ChainMessage): BusMessage {
   }
 }
 
-export function ephemeralMessage(event: EphemeralEvent): BusMessage {
-  return { head: { kind: 'ephemeral', event: { ...event } as unknown as JsonValue } }
+export function ephemeralMessage(event: EphemeralEvent, at: TypingMoment): BusMessage {
+  return { head: { kind: 'ephemeral', event: { ...event } as unknown as JsonValue, ...at } }
 }
 
 /** Undefined for what this program does not know: the chain then shows that something is missing. */
@@ -102,7 +122,7 @@ export function readHostMessage(message: BusMessage): HostMessage | undefined {
     case 'entries':
       return readEntries(head, message.body)
     case 'ephemeral':
-      return readEphemeral(head['event'])
+      return readEphemeral(head)
     default:
       return undefined
   }
@@ -117,11 +137,12 @@ function readEntries(head: JsonObject, body: BusMessage['body']): HostMessage | 
   return { kind: 'entries', message: { shard, epoch, chain, prev, to, entries } }
 }
 
-function readEphemeral(event: JsonValue | undefined): HostMessage | undefined {
+function readEphemeral({ event, epoch, typed }: JsonObject): HostMessage | undefined {
   if (!isJsonObject(event)) return undefined
   const { roomId, type, userIds } = event
   if (typeof roomId !== 'string' || type !== 'm.typing' || !isListOf(userIds, 'string')) return undefined
-  return { kind: 'ephemeral', event: { roomId, type, userIds: userIds as readonly string[] } }
+  const at = typeof epoch === 'number' && typeof typed === 'number' ? { epoch, typed } : undefined
+  return { kind: 'ephemeral', event: { roomId, type, userIds: userIds as readonly string[] }, at }
 }
 
 function isEntry(value: unknown): value is LogEntry {
