@@ -69,7 +69,7 @@ export class People {
   /** Who has asked for what the database refuses. */
   readonly poisoned = new Set<string>()
   /** One-time keys that somebody was given, and for which claim. */
-  readonly #handedOut = new Map<string, { readonly claimKey: string; readonly atMs: number }>()
+  readonly #handedOut = new Map<string, { readonly claimKey: string; readonly askedMs: number }>()
   /** When the last request ended that was to store them. */
   readonly #uploadedMs = new Map<string, number>()
   readonly #world: World
@@ -388,19 +388,18 @@ export class People {
         ask.ask('user', target, 'claimKeys', body, { timeoutMs: 5000 }),
       )
       for (const id of Object.keys(keys[usersDevice] ?? {})) {
-        const first = this.#handedOut.getOrInsert(id, { claimKey, atMs: this.#world.kernel.nowMs })
-        if (first.claimKey === claimKey || this.#isOfLostHistory(id, first.atMs)) continue
+        const first = this.#handedOut.getOrInsert(id, { claimKey, askedMs: asked.invokedMs })
+        if (first.claimKey === claimKey || this.#isOfLostHistory(id, first.askedMs)) continue
         this.#world.found('C9', `${id} of ${target} was given to ${first.claimKey} and to ${claimKey}`)
       }
     })
   }
 
-  /** Who was given it before a failover got it from what is lost, and its upload was under way and went on. */
-  #isOfLostHistory(keyId: string, handedOutMs: number): boolean {
+  /** Who asked for it before a failover got it from what is lost, though he may hear of it later, and its upload was under way and went on. */
+  #isOfLostHistory(keyId: string, askedMs: number): boolean {
     const { lastFailOverMs } = this.#world
     return (
-      handedOutMs < lastFailOverMs &&
-      (this.#uploadedMs.get(keyId) ?? Number.POSITIVE_INFINITY) > lastFailOverMs
+      askedMs < lastFailOverMs && (this.#uploadedMs.get(keyId) ?? Number.POSITIVE_INFINITY) > lastFailOverMs
     )
   }
 
