@@ -1,6 +1,6 @@
 /**
- * Run N1: a crowd talks, whispers, reads and takes keys for more than a minute while hosts, gateways, the bus and the database are killed,
- * stopped, slowed down and replaced, and every rule holds of what came of it.
+ * Run N1: forty people talk, whisper, read and take keys in twenty rooms for more than a minute while hosts, gateways, the bus and the database
+ * are killed, stopped, slowed down and replaced, and every rule holds of what came of it.
  */
 
 import assert from 'node:assert/strict'
@@ -51,10 +51,10 @@ test(
             urls,
             database: beside,
             seed,
-            users: 10,
-            rooms: 6,
-            thinkMs: 1000,
-            errandMs: 1500,
+            users: 40,
+            rooms: 20,
+            thinkMs: 5000,
+            errandMs: 6000,
           })
           await Promise.race([
             new Storm({ arena, database: beside, random, tell, faults: stormFaults }).rage(rageMs),
