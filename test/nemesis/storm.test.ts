@@ -17,6 +17,7 @@ import { stormFaults } from './storm-faults.ts'
 import { Storm } from './storm.ts'
 import { faultsOfLiving, faultsPrinted, vitalsOf } from './vitals.ts'
 
+const people = 40
 const rageMs = 75_000
 /** Until everybody is served after the last fault; long, for other tests share the machine. What is promised is measured one fault at a time. */
 const calmMs = 30_000
@@ -51,7 +52,7 @@ test(
             urls,
             database: beside,
             seed,
-            users: 40,
+            users: people,
             rooms: 20,
             thinkMs: 5000,
             errandMs: 6000,
@@ -72,7 +73,7 @@ test(
         assert.deepEqual(
           await faultsOfLiving(
             arena.members.map(({ process }) => process),
-            fresh,
+            { fresh, people },
           ),
           [],
         )

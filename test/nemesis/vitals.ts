@@ -13,9 +13,11 @@ export interface Vitals {
 /** What a process says when it has not handled an error. */
 const faultWords = /UnhandledPromiseRejection|unhandledRejection|Uncaught|the process ends by a fault/
 
-/** How much more than at the beginning a process may hold after a storm: connections that are about to end, caches that are full. */
+/** How much more than at the beginning a process may hold after a storm: connections that are about to end, caches that are full … */
 const moreFiles = 24
-const moreMemory = 160 * 2 ** 20
+const moreMemory = 120 * 2 ** 20
+/** … and for each person his activation, what of his rooms is followed, and what has been read for him. Bytes. */
+const memoryPerPerson = 4 * 2 ** 20
 
 /** Whether there is such a process. */
 export function isAlive(pid: number): boolean {
@@ -64,8 +66,11 @@ export function faultsPrinted(processes: readonly TroupeProcess[]): string[] {
   )
 }
 
-/** What is wrong with processes that must live, by what such a process holds when it has done nothing yet. */
-export async function faultsOfLiving(living: readonly TroupeProcess[], fresh: Vitals): Promise<string[]> {
+/** What is wrong with processes that must live and serve so many people, by what such a process holds when it has done nothing yet. */
+export async function faultsOfLiving(
+  living: readonly TroupeProcess[],
+  { fresh, people }: { readonly fresh: Vitals; readonly people: number },
+): Promise<string[]> {
   const found = await Promise.all(
     living.map(async (process) => {
       const { hostName } = process
@@ -74,7 +79,7 @@ export async function faultsOfLiving(living: readonly TroupeProcess[], fresh: Vi
       const findings = []
       if (now.files > fresh.files + moreFiles)
         findings.push(`C10 ${hostName} holds ${now.files} files, ${fresh.files} at the beginning`)
-      if (now.memory > fresh.memory + moreMemory)
+      if (now.memory > fresh.memory + moreMemory + people * memoryPerPerson)
         findings.push(
           `C10 ${hostName} holds ${megabytes(now.memory)}, ${megabytes(fresh.memory)} at the beginning`,
         )
