@@ -470,6 +470,7 @@ export class World implements Surroundings {
     return this.server.tables.history.map((log) => log.length).join()
   }
 
+  /** Another process, with chance of its own. */
   process(kind: string): Process {
     return new Process(
       this.kernel,
